@@ -1,0 +1,75 @@
+# Sets up everything in .venv/ and node_modules/, then runs it. A step runs again only when what it was made from has
+# changed; the stamp of each lies in the folder that it fills, so deleting the folder is enough to have it made anew.
+.NOTPARALLEL:
+.SUFFIXES:
+
+# For `serve` and `bench`: make serve ARGS="--port 3000"
+ARGS ?=
+# For `test`: make test TESTS=tests/core
+TESTS ?= tests
+
+PACKAGES := .venv/.packages
+PROJECT := .venv/.project
+NODE_MODULES := node_modules/.packages
+PAGE := server/web/dist/.built
+
+PAGE_SOURCES := $(shell find server/web web-client-types -type f \
+	-not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+FAST_TESTS := $(wildcard tests/architecture tests/contracts tests/core tests/rooms tests/runtime)
+COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
+
+.PHONY: serve test check bench types lock clean
+
+serve: $(PROJECT) $(PAGE)
+	@exec .venv/bin/holdfast serve $(ARGS)
+
+# A file stays with one worker, so its tests run in their order and share what they set up.
+test: $(PROJECT) $(PAGE)
+	@scripts/with-node .venv/bin/python -m pytest $(TESTS) -n 2 --dist loadfile
+
+check: $(PROJECT) $(NODE_MODULES)
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@scripts/with-node npm run check --workspaces --if-present
+	@.venv/bin/python -m pytest $(FAST_TESTS) -q
+
+bench: $(PROJECT)
+	@.venv/bin/python -m bench.acks $(ARGS)
+
+types: $(PROJECT)
+	@.venv/bin/holdfast types
+
+lock: $(PACKAGES)
+	@$(COMPILE) --extra embedded --extra dev pyproject.toml -o requirements.lock
+	@$(COMPILE) pyproject.toml -o requirements-prod.lock
+	@scripts/with-node npm install --package-lock-only --omit-lockfile-registry-resolved
+
+# The data in .holdfast/ is not ours to clean.
+clean:
+	@rm -rf .venv .setup node_modules server/web/node_modules web-client-types/node_modules tests/sdk/node_modules
+	@rm -rf server/web/dist web-client-types/dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(PACKAGES): requirements.lock
+	@scripts/make-venv
+	@echo "· Python packages (about a minute, once)"
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+# Without isolation the build takes the locked setuptools, not whatever is newest today.
+$(PROJECT): $(PACKAGES) pyproject.toml
+	@echo "· Holdfast itself"
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# After the Python packages: Node.js may be one of them.
+$(NODE_MODULES): $(PACKAGES) package-lock.json
+	@echo "· Node packages (about 20 s, once)"
+	@scripts/with-node npm ci --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
+	@touch $@
+
+$(PAGE): $(NODE_MODULES) $(PAGE_SOURCES)
+	@echo "· the page"
+	@scripts/with-node npm run build --silent --workspace server/web >/dev/null
+	@touch $@

@@ -1,0 +1,1 @@
+"""Holdfast's server: rooms whose every action is in PostgreSQL before anyone sees it."""

@@ -1,0 +1,36 @@
+"""
+Payloads for clients: msgpack without 64-bit integers.
+
+The SDKs turn msgpack's 64-bit integers into BigInt, whatever their value, and a client that
+adds one to a number throws. So what does not fit 32 bits goes out as float64, which is exact
+up to 2^53, the contract's largest integer.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_INT32_MIN: Final = -(2**31)
+_UINT32_MAX: Final = 2**32 - 1
+
+
+def pack(value: Any) -> bytes:
+    """`value` (structs, builtins) as SDK clients read it: integers outside [-2^31, 2^32) as float64."""
+    packed = _ENCODER.encode(value)
+    if b"\xcf" not in packed and b"\xd3" not in packed:
+        return packed
+    # The bytes may as well be part of a string or float: then this changes nothing and only costs time.
+    # What was packed is read back because it has structs' renamed and omitted fields settled.
+    return _ENCODER.encode(_without_int64(msgspec.msgpack.decode(packed)))
+
+
+def _without_int64(value: Any) -> Any:
+    kind = type(value)
+    if kind is int:
+        return value if _INT32_MIN <= value <= _UINT32_MAX else float(value)
+    if kind is dict:
+        return {_without_int64(key): _without_int64(item) for key, item in value.items()}
+    if kind is list:
+        return [_without_int64(item) for item in value]
+    return value

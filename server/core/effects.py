@@ -1,0 +1,32 @@
+"""Effects: what a room wants done, as values. The runtime performs them, in the order they are returned."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from server.core.link import Link
+
+
+class Send(msgspec.Struct, frozen=True):
+    """One frame, encoded once, to each of `links`."""
+
+    links: Sequence[Link]
+    frame: bytes
+
+
+class Close(msgspec.Struct, frozen=True):
+    link: Link
+    code: int
+    reason: str
+
+
+class LookUp(msgspec.Struct, frozen=True):
+    """Ask the journal for the outcome of an old number, and tell `Room.looked_up`."""
+
+    link: Link
+    session_id: str
+    seq: int
+    request_id: int | None
+
+
+Effect = Send | Close | LookUp

@@ -1,0 +1,22 @@
+"""
+Faults: what the world did to us, in the three forms the runtime can act on.
+
+Raised only by `storage` and `presence`, always `from` the vendor's error. What a
+player did wrong is a reject (a value, see `contracts`); what we did wrong is an assertion.
+"""
+
+
+class Fault(Exception):
+    """The database, Redis or the network failed; nobody's intent was at fault."""
+
+
+class Unavailable(Fault):
+    """Definitely did not happen, and may be tried again: refused, read-only, out of space, not connected."""
+
+
+class OutcomeUnknown(Fault):
+    """Was sent and may or may not have happened, now or later; only fencing settles it (never a retry)."""
+
+
+class Fenced(Fault):
+    """This node's row is fenced: another owner may be at work, nothing of ours will ever be written again."""

@@ -1,0 +1,34 @@
+"""
+The output gate: holds what rests on a roomSeq until that roomSeq is durable.
+
+    hold(N, effect)      effects wait in the order they were made; N never falls
+    open(durable)        releases, in that order, all held for at most `durable`
+
+Promise P1 rests on this queue: everything computed from memory while the room stands at N
+is held for N.
+"""
+
+from collections import deque
+from typing import Generic, TypeVar
+
+E = TypeVar("E")
+
+
+class Gate(Generic[E]):
+    def __init__(self) -> None:
+        self._held: deque[tuple[int, E]] = deque()
+
+    def hold(self, room_seq: int, effect: E) -> None:
+        assert not self._held or self._held[-1][0] <= room_seq, "a room's sequence only rises"
+        self._held.append((room_seq, effect))
+
+    def open(self, durable: int) -> list[E]:
+        """Everything held for at most `durable`, in order; it is held no more."""
+        released: list[E] = []
+        held = self._held
+        while held and held[0][0] <= durable:
+            released.append(held.popleft()[1])
+        return released
+
+    def __len__(self) -> int:
+        return len(self._held)

@@ -1,0 +1,85 @@
+"""
+History: the newest changes of a room in memory, from which deltas and resumes are made.
+
+It begins after `base_seq` and goes up to the last action applied. Past its bounds (entries, bytes)
+the oldest go first; what is older is to be had from the journal.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from server.core.state import compose
+
+Patch = dict[str, Any]
+
+
+class Emitted(msgspec.Struct, frozen=True):
+    """A durable event of an action, encoded once. `to` names its sessions; None is everyone."""
+
+    frame: bytes
+    to: tuple[str, ...] | None = None
+
+
+class Change(msgspec.Struct, frozen=True):
+    room_seq: int
+    epoch: int
+    patch: Patch | None
+    emitted: tuple[Emitted, ...]
+    size_bytes: int
+
+
+class History:
+    def __init__(self, base_seq: int, base_epoch: int, entries_max: int, bytes_max: int) -> None:
+        self.base_seq = base_seq
+        self._base_epoch = base_epoch
+        self._entries_max = entries_max
+        self._bytes_max = bytes_max
+        self._bytes = 0
+        self._changes: deque[Change] = deque()
+
+    def append(self, change: Change) -> None:
+        assert change.room_seq == self.last_seq + 1, "a room's sequence has no gaps"
+        self._changes.append(change)
+        self._bytes += change.size_bytes
+
+    def trim(self, keep_after: int) -> None:
+        """Drop the oldest changes while a bound is passed, but none after `keep_after`: those are still to be sent."""
+        while len(self._changes) > self._entries_max or self._bytes > self._bytes_max:
+            if self.base_seq >= keep_after:
+                return
+            dropped = self._changes.popleft()
+            self._bytes -= dropped.size_bytes
+            self.base_seq, self._base_epoch = dropped.room_seq, dropped.epoch
+
+    @property
+    def last_seq(self) -> int:
+        return self._changes[-1].room_seq if self._changes else self.base_seq
+
+    def reaches(self, room_seq: int, epoch: int | None) -> bool:
+        """Whether all after `room_seq` is here, and `epoch`, if told, is the journal's at that roomSeq."""
+        if not self.base_seq <= room_seq <= self.last_seq:
+            return False
+        return epoch is None or epoch == self.epoch_at(room_seq)
+
+    def epoch_at(self, room_seq: int) -> int:
+        """The epoch that the journal has at `room_seq`, which must be reached."""
+        return self._base_epoch if room_seq == self.base_seq else self._at(room_seq).epoch
+
+    def between(self, after: int, up_to: int) -> Sequence[Change]:
+        """The changes after `after`, up to and with `up_to`; both must be reached."""
+        assert self.base_seq <= after <= up_to <= self.last_seq
+        changes, first = self._changes, self.base_seq + 1
+        # A deque is slow in its middle: the newest are taken from its end.
+        newest = [changes[index] for index in range(up_to - first, after - first, -1)]
+        newest.reverse()
+        return newest
+
+    def patches(self, after: int, up_to: int) -> list[Patch]:
+        """The merge patches that lead from `after` to `up_to`, as few as possible."""
+        return compose(change.patch for change in self.between(after, up_to) if change.patch is not None)
+
+    def _at(self, room_seq: int) -> Change:
+        return self._changes[room_seq - self.base_seq - 1]

@@ -1,0 +1,162 @@
+"""
+Output: everything a room shows, in one order, and nothing before it is durable.
+
+    applied  N   what memory stands at; whatever is computed from it is held at the gate for N
+    durable  D   what PostgreSQL holds; the gate is open up to here
+    sent     S   what the deltas have told the live links;  S <= D <= N
+
+A delta leads from S to D. A newcomer's snapshot is of one N, so it is a boundary: when the gate
+opens for N, the live links get their delta up to N, then the newcomer its snapshot, and both go on from N.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from contracts.events import Delta, VolatileDelta
+from server.core.colyseus.frames import header
+from server.core.colyseus.pack import pack
+from server.core.effects import Close, Effect, Send
+from server.core.gate import Gate
+from server.core.history import Change, Emitted, History, Patch
+from server.core.link import Link, Stage
+
+_STATE_DELTA = header(Delta.TYPE)
+
+
+class _Welcome(msgspec.Struct, frozen=True):
+    """A joined link has what it needs to go live: its frames go out at a boundary."""
+
+    link: Link
+    frames: Sequence[bytes]
+
+
+class _Farewell(msgspec.Struct, frozen=True):
+    """A link's last frames, after a last delta, and its close."""
+
+    link: Link
+    frames: Sequence[bytes]
+    code: int
+    reason: str
+
+
+class _Volatile(msgspec.Struct, frozen=True):
+    frame: bytes
+
+
+_Held = Send | _Welcome | _Farewell | _Volatile | Emitted
+
+
+class Output:
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self.restart()
+        self._gate: Gate[tuple[int, _Held]] = Gate()
+        self._live: dict[str, Link] = {}
+
+    def restart(self) -> None:
+        """The history was read from the journal: all in it is durable, and nobody is owed a delta of it."""
+        self.applied_seq = self.durable_seq = self._sent_seq = self.history.last_seq
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether durable changes wait for a delta."""
+        return self._sent_seq < self.durable_seq
+
+    @property
+    def live(self) -> Sequence[Link]:
+        return tuple(self._live.values())
+
+    # -- what is held ---------------------------------------------------------------------------------------------
+
+    def apply(self, change: Change) -> None:
+        """An action stands in memory: its events wait for it to be durable, its patch for a delta after that."""
+        self.history.append(change)
+        self.applied_seq = change.room_seq
+        for emitted in change.emitted:
+            self._hold(emitted)
+
+    def send(self, link: Link, frame: bytes) -> None:
+        self._hold(Send((link,), frame))
+
+    def welcome(self, link: Link, frames: Sequence[bytes]) -> None:
+        self._hold(_Welcome(link, frames))
+
+    def farewell(self, link: Link, frames: Sequence[bytes], code: int, reason: str) -> None:
+        self._hold(_Farewell(link, frames, code, reason))
+
+    def volatile(self, patch: Patch) -> None:
+        self._hold(_Volatile(_STATE_DELTA + pack(VolatileDelta(patches=[patch]))))
+
+    def forget(self, link: Link) -> None:
+        """The link is gone; nothing more is sent to it."""
+        seat = link.seat
+        if seat is not None and self._live.get(seat.session_id) is link:
+            del self._live[seat.session_id]
+        link.stage = Stage.CLOSED
+
+    def _hold(self, held: _Held) -> None:
+        self._gate.hold(self.applied_seq, (self.applied_seq, held))
+
+    # -- what is released -----------------------------------------------------------------------------------------
+
+    def commit(self, durable_seq: int) -> None:
+        """Everything up to `durable_seq` is in PostgreSQL."""
+        assert self.durable_seq <= durable_seq <= self.applied_seq
+        self.durable_seq = durable_seq
+
+    def release(self, server_time: float) -> list[Effect]:
+        """What the gate lets out by now."""
+        effects: list[Effect] = []
+        for room_seq, held in self._gate.open(self.durable_seq):
+            if isinstance(held, Send):
+                effects.append(held)
+            elif isinstance(held, Emitted):
+                effects.append(Send(self._recipients(held), held.frame))
+            elif isinstance(held, _Volatile):
+                effects.append(Send(self.live, held.frame))
+            elif held.link.stage is not Stage.CLOSED:
+                effects += self._delta_up_to(room_seq, server_time)
+                effects += [Send((held.link,), frame) for frame in held.frames]
+                if isinstance(held, _Farewell):
+                    self.forget(held.link)
+                    effects.append(Close(held.link, held.code, held.reason))
+                else:
+                    self._go_live(held.link)
+        return effects
+
+    def flush(self, server_time: float) -> list[Effect]:
+        """The delta of a tick: all that is durable and not yet sent."""
+        return self._delta_up_to(self.durable_seq, server_time)
+
+    def _delta_up_to(self, room_seq: int, server_time: float) -> list[Effect]:
+        base_seq, self._sent_seq = self._sent_seq, max(self._sent_seq, room_seq)
+        if base_seq >= room_seq:
+            return []
+        effects: list[Effect] = []
+        if self._live:
+            effects.append(Send(self.live, self.delta(base_seq, room_seq, server_time)))
+        self.history.trim(room_seq)
+        return effects
+
+    def delta(self, base_seq: int, room_seq: int, server_time: float) -> bytes:
+        """The frame that leads from one roomSeq to another; the history must reach the first."""
+        delta = Delta(
+            base_seq=base_seq,
+            room_seq=room_seq,
+            epoch=self.history.epoch_at(room_seq),
+            tick=0,
+            patches=self.history.patches(base_seq, room_seq),
+            server_time=server_time,
+        )
+        return _STATE_DELTA + pack(delta)
+
+    def _go_live(self, link: Link) -> None:
+        assert link.seat is not None
+        link.stage = Stage.LIVE
+        self._live[link.seat.session_id] = link
+
+    def _recipients(self, emitted: Emitted) -> Sequence[Link]:
+        if emitted.to is None:
+            return self.live
+        return [self._live[session_id] for session_id in emitted.to if session_id in self._live]

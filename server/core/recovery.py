@@ -1,0 +1,144 @@
+"""
+Recovery: a room from one snapshot and the entries after it, or from its entries alone.
+
+Only patches are folded and outcomes noted; no game code runs, so old journals load under new
+code. What comes out is the room as its journal knows it: seats that it calls connected have no
+link yet, and whoever activates the room drops them (`Room.drop_unconnected`).
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from contracts import limits
+from contracts.codes import Kind, RejectCode
+from server.core.history import Change, History
+from server.core.journal import Entry
+from server.core.room import Room, RoomLimits
+from server.core.rules import Rules
+from server.core.seats import Membership, Seat
+from server.core.sequence import Applied, IntentSequence, Outcome, Refused
+from server.core.state import apply_in_place, load, plain
+from server.core.step import EventRecord
+from server.core.tokens import Tokens
+
+TOKEN_HASH_BYTES = 32
+
+
+class SessionRecord(msgspec.Struct, frozen=True, rename="camel"):
+    """A session as a snapshot keeps it."""
+
+    member: Membership
+    tokens: tuple[bytes, ...]
+    last_seq: int
+    #: By number: the roomSeq of an action, or the code of a reject.
+    outcomes: dict[int, int | RejectCode]
+
+
+class RoomSnapshot(msgspec.Struct, frozen=True):
+    """A room at a roomSeq: the state as JSON, and its sessions as JSON."""
+
+    room_id: str
+    room_seq: int
+    epoch: int
+    state: bytes
+    sessions: bytes
+
+
+class _JoinCause(msgspec.Struct, frozen=True):
+    member: Membership
+
+
+def snapshot_of(room: Room) -> RoomSnapshot:
+    """The room as memory has it; to be written only when its roomSeq is durable."""
+    sessions = [
+        SessionRecord(
+            member=seat.member,
+            tokens=seat.tokens.counting,
+            last_seq=seat.sequence.last,
+            outcomes={
+                seq: outcome.room_seq if isinstance(outcome, Applied) else outcome.code
+                for seq, outcome in seat.sequence.recent(limits.OUTCOMES_IN_SNAPSHOT_MAX).items()
+            },
+        )
+        for seat in room.seats
+    ]
+    return RoomSnapshot(
+        room_id=room.room_id,
+        room_seq=room.room_seq,
+        epoch=room.epoch,
+        state=msgspec.json.encode(plain(room.rules.state)),
+        sessions=msgspec.json.encode(sessions),
+    )
+
+
+def recover(
+    room_id: str,
+    epoch: int,
+    rules: Rules,
+    room_limits: RoomLimits,
+    snapshot: RoomSnapshot | None,
+    entries: Iterable[Entry],
+    now_ms: int,
+) -> Room:
+    """
+    The room at the end of `entries`, which go on from `snapshot` (or from 1) without a gap.
+
+    Raises StateError when the rules' state cannot hold what the journal says.
+    """
+    base_seq, base_epoch, tree, records = 0, 0, {}, []
+    if snapshot is not None:
+        base_seq, base_epoch = snapshot.room_seq, snapshot.epoch
+        tree = msgspec.json.decode(snapshot.state)
+        records = msgspec.json.decode(snapshot.sessions, type=list[SessionRecord])
+    history = History(base_seq, base_epoch, limits.HISTORY_ENTRIES_MAX, limits.HISTORY_BYTES_MAX)
+    folded = Room(room_id, epoch, rules, history, room_limits)
+    for record in records:
+        _restore(folded, record, now_ms)
+    for entry in entries:
+        _note(folded, entry, now_ms)
+        history.append(_change(entry, tree))
+    rules.state = load(type(rules.state), tree)
+    folded.output.restart()
+    return folded
+
+
+def _change(entry: Entry, tree: dict[str, Any]) -> Change:
+    patch = None if entry.patch is None else msgspec.json.decode(entry.patch)
+    if patch is not None:
+        apply_in_place(tree, patch)
+    events = [] if entry.events is None else msgspec.json.decode(entry.events, type=list[EventRecord])
+    return Change(entry.room_seq, entry.epoch, patch, tuple(event.emitted() for event in events), entry.size_bytes())
+
+
+def _note(room: Room, entry: Entry, now_ms: int) -> None:
+    """What an entry says of its session."""
+    if entry.session_id is None:
+        return
+    if entry.kind == Kind.SESSION_JOIN:
+        member = msgspec.json.decode(entry.intent or b"", type=_JoinCause).member
+        _restore(room, SessionRecord(member, _hashes(entry.tokens), 0, {}), now_ms)
+        return
+    seat = room.seats.get(entry.session_id)
+    assert seat is not None, "a session's entries lie between its join and its leave"
+    if entry.kind == Kind.SESSION_LEAVE:
+        room.seats.free(seat)
+    elif entry.kind == Kind.SESSION_RECONNECT:
+        seat.tokens = Tokens(*_hashes(entry.tokens))
+    elif entry.seq is not None:
+        seat.sequence.found(entry.seq, entry.room_seq)
+
+
+def _restore(room: Room, record: SessionRecord, now_ms: int) -> None:
+    outcomes: dict[int, Outcome] = {
+        seq: Applied(outcome) if isinstance(outcome, int) else Refused(outcome, "as answered before")
+        for seq, outcome in record.outcomes.items()
+    }
+    sequence = IntentSequence(limits.OUTCOMES_MAX, record.last_seq, outcomes)
+    room.seats.claim(Seat(record.member, Tokens(*record.tokens), sequence, room.new_bucket(now_ms)))
+
+
+def _hashes(joined: bytes | None) -> tuple[bytes, ...]:
+    joined = joined or b""
+    return tuple(joined[start : start + TOKEN_HASH_BYTES] for start in range(0, len(joined), TOKEN_HASH_BYTES))

@@ -1,0 +1,39 @@
+"""Rules: what the core asks of a game. `rooms.base.Room` is what game developers derive from."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from contracts.message import Intent
+from server.core.reject import Reject
+from server.core.state import State
+from server.core.step import Step
+
+
+class Handler(msgspec.Struct, frozen=True):
+    """How a room answers one type of intent."""
+
+    intent: type[Intent]
+    permission: str
+    apply: Callable[[Any, Step, Any], Reject | None]
+
+
+class Rules(Protocol):
+    """
+    One room's game. Every method is one synchronous step: it changes `state`, or returns a Reject
+    and has changed nothing. A step that raises ends the room as a bug; it is rebuilt from its journal.
+    """
+
+    name: str
+    #: Seats; 0 = no bound but the node's.
+    max_clients: int
+    takes_characters: bool
+    handlers: Mapping[str, Handler]
+    state: State
+
+    def on_create(self, step: Step, options: Mapping[str, Any]) -> None: ...
+    def on_join(self, step: Step, options: Mapping[str, Any]) -> Reject | None: ...
+    def on_drop(self, step: Step) -> None: ...
+    def on_reconnect(self, step: Step) -> None: ...
+    def on_leave(self, step: Step) -> None: ...

@@ -1,0 +1,91 @@
+"""
+Seats: who sits in a room, and until when.
+
+    (reserved) --join--> CLAIMED --drop--> HELD --reconnect--> CLAIMED
+                            `--leave--> (free) <--leave, or its deadline--'
+
+A reservation lives in Redis until it is redeemed; here the room itself decides whether there
+is a seat. A held seat counts like a claimed one: its session may come back to it.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from server.core.link import Link
+from server.core.rate import Bucket
+from server.core.sequence import IntentSequence
+from server.core.tokens import Tokens
+
+
+class Player(msgspec.Struct, frozen=True, rename="camel"):
+    """The authenticated person behind a session, as far as a room may know."""
+
+    player_id: str
+    name: str
+    role: str
+
+
+class Membership(msgspec.Struct, frozen=True, rename="camel"):
+    """What stays the same in a session's life; the cause in its join's entry."""
+
+    session_id: str
+    player: Player
+    #: As the client said at its join; None for a foreign client.
+    protocol_version: str | None = None
+    #: Whether it sends `session.resume` after each reconnect.
+    resumes: bool = False
+
+
+class Seat:
+    """One session's place. `link` is None while the seat is held."""
+
+    __slots__ = ("active_at_ms", "bucket", "held_until_ms", "link", "member", "sequence", "tokens", "unreadable")
+
+    def __init__(self, member: Membership, tokens: Tokens, sequence: IntentSequence, bucket: Bucket) -> None:
+        self.member = member
+        self.tokens = tokens
+        self.sequence = sequence
+        self.bucket = bucket
+        self.link: Link | None = None
+        #: When the hold ends; None while claimed.
+        self.held_until_ms: int | None = None
+        #: When its client last sent anything.
+        self.active_at_ms = 0
+        #: Messages without a readable number in a row.
+        self.unreadable = 0
+
+    @property
+    def session_id(self) -> str:
+        return self.member.session_id
+
+
+class Seats:
+    """The seats of one room; at most `max_clients` (0 = no bound of its own)."""
+
+    def __init__(self, max_clients: int) -> None:
+        self._max_clients = max_clients
+        self._by_session: dict[str, Seat] = {}
+
+    @property
+    def is_full(self) -> bool:
+        return 0 < self._max_clients <= len(self._by_session)
+
+    def get(self, session_id: str) -> Seat | None:
+        return self._by_session.get(session_id)
+
+    def claim(self, seat: Seat) -> None:
+        assert seat.session_id not in self._by_session, "a session has one seat"
+        self._by_session[seat.session_id] = seat
+
+    def free(self, seat: Seat) -> None:
+        del self._by_session[seat.session_id]
+
+    def of_player(self, player_id: str) -> list[Seat]:
+        return [seat for seat in self if seat.member.player.player_id == player_id]
+
+    def __iter__(self) -> Iterator[Seat]:
+        return iter(list(self._by_session.values()))
+
+    def __len__(self) -> int:
+        return len(self._by_session)
