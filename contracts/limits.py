@@ -18,10 +18,15 @@ MSGPACK_VALUES_MAX = 2048
 MESSAGE_TYPE_BYTES_MAX = 64
 #: One HTTP body; past it the answer is 413.
 HTTP_BODY_BYTES_MAX = 64 * 1024
+#: The head of one HTTP request; past it the connection is cut.
+HTTP_HEAD_BYTES_MAX = 32 * 1024
 #: Join options kept with a seat, as JSON.
 JOIN_OPTIONS_BYTES_MAX = 4 * 1024
 #: An access token as it comes; a longer one is refused unread.
 ACCESS_TOKEN_BYTES_MAX = 4 * 1024
+
+#: How long an access token may live.
+ACCESS_TOKEN_S_MAX = 30 * 24 * 3600
 
 # -- what players say -------------------------------------------------------------------------------------------------
 #: A player's name after trimming.
@@ -32,6 +37,9 @@ CHAT_CHARS_MAX = 500
 ACTION_CHARS_MAX = 32
 #: The target of an `intent.action`.
 TARGET_CHARS_MAX = 64
+
+#: Hit points of a character in full health.
+CHARACTER_HP = 10
 
 # -- connections ------------------------------------------------------------------------------------------------------
 #: From the upgrade to the JOIN_ROOM byte; past it the connection closes 4010.
@@ -64,6 +72,8 @@ UNREADABLE_MAX = 10
 PARKED_FRAMES_MAX = 256
 #: Connections of one node.
 CONNECTIONS_MAX = 12_000
+#: Seats of a room that names no number of its own.
+ROOM_CLIENTS_MAX = 1_000
 #: Rooms one node holds active.
 ROOMS_MAX = 1_000
 
@@ -115,5 +125,7 @@ LISTING_ROOMS_MAX = 1_000
 #: A node's lease, and how often it is renewed.
 LEASE_S = 10.0
 LEASE_RENEW_S = 3.0
-#: From the first signal to the last byte.
-DRAIN_S = 4.0
+#: A stop within 5 s of its signal: the drain, then the closing handshakes, then the databases.
+DRAIN_S = 2.5
+CLOSE_ALL_S = 1.0
+STOP_DATABASES_S = 1.0

@@ -10,6 +10,9 @@ Facing = Literal["up", "down", "left", "right"]
 #: What a tile is, by the small integer that `World.tiles` holds.
 TILE_NAMES: tuple[str, ...] = ("grass", "sand", "floor", "wall", "water", "door_closed", "door_open")
 
+#: A character's full health.
+HP_MAX = 10
+
 
 class Tree(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
     """One object of a state."""

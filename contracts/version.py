@@ -41,7 +41,7 @@ def schema_hash() -> str:
 
 def _schema(name: str, shape: Any) -> Schema:
     (root,), components = msgspec.json.schema_components([shape], ref_template="#/$defs/{name}")
-    # A union's `discriminator` belongs to OpenAPI and is left out: each form has one value of `kind`, which says the same.
+    # A union's `discriminator` is OpenAPI's and left out: `kind` has one value in each form, which says the same.
     root = components.pop(shape.__name__) if "$ref" in root else {"title": name, "oneOf": root["anyOf"]}
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"{name}.json", **root}
     return schema | {"$defs": components} if components else schema

@@ -1,13 +1,22 @@
 """
-Faults: what the world did to us, in the three forms the runtime can act on.
+Faults: what the world did to us, in the forms the runtime can act on.
 
 Raised only by `storage` and `presence`, always `from` the vendor's error. What a
 player did wrong is a reject (a value, see `contracts`); what we did wrong is an assertion.
 """
 
+from typing import Literal
+
+#: Why, in a word that clients and operators may see.
+Reason = Literal["timeout", "refused", "read_only", "disk_full", "out_of_memory", "slow", "error"]
+
 
 class Fault(Exception):
     """The database, Redis or the network failed; nobody's intent was at fault."""
+
+    def __init__(self, message: str = "", reason: Reason = "error") -> None:
+        super().__init__(message)
+        self.reason: Reason = reason
 
 
 class Unavailable(Fault):
@@ -20,3 +29,7 @@ class OutcomeUnknown(Fault):
 
 class Fenced(Fault):
     """This node's row is fenced: another owner may be at work, nothing of ours will ever be written again."""
+
+
+class Poisoned(Fault):
+    """Definitely did not happen, and never will: something in what was to be written is refused whoever writes it."""

@@ -44,13 +44,15 @@ class RoomSnapshot(msgspec.Struct, frozen=True):
     epoch: int
     state: bytes
     sessions: bytes
+    #: Milliseconds since the Unix epoch.
+    at: int
 
 
 class _JoinCause(msgspec.Struct, frozen=True):
     member: Membership
 
 
-def snapshot_of(room: Room) -> RoomSnapshot:
+def snapshot_of(room: Room, now_ms: int) -> RoomSnapshot:
     """The room as memory has it; to be written only when its roomSeq is durable."""
     sessions = [
         SessionRecord(
@@ -70,6 +72,7 @@ def snapshot_of(room: Room) -> RoomSnapshot:
         epoch=room.epoch,
         state=msgspec.json.encode(plain(room.rules.state)),
         sessions=msgspec.json.encode(sessions),
+        at=now_ms,
     )
 
 

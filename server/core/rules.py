@@ -1,7 +1,7 @@
 """Rules: what the core asks of a game. `rooms.base.Room` is what game developers derive from."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import msgspec
 
@@ -25,11 +25,11 @@ class Rules(Protocol):
     and has changed nothing. A step that raises ends the room as a bug; it is rebuilt from its journal.
     """
 
-    name: str
-    #: Seats; 0 = no bound but the node's.
-    max_clients: int
-    takes_characters: bool
-    handlers: Mapping[str, Handler]
+    name: ClassVar[str]
+    #: Seats of one room.
+    max_clients: ClassVar[int]
+    takes_characters: ClassVar[bool]
+    handlers: ClassVar[Mapping[str, Handler]]
     state: State
 
     def on_create(self, step: Step, options: Mapping[str, Any]) -> None: ...

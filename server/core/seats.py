@@ -61,7 +61,7 @@ class Seat:
 
 
 class Seats:
-    """The seats of one room; at most `max_clients` (0 = no bound of its own)."""
+    """The seats of one room; at most `max_clients`."""
 
     def __init__(self, max_clients: int) -> None:
         self._max_clients = max_clients
@@ -69,7 +69,7 @@ class Seats:
 
     @property
     def is_full(self) -> bool:
-        return 0 < self._max_clients <= len(self._by_session)
+        return len(self._by_session) >= self._max_clients
 
     def get(self, session_id: str) -> Seat | None:
         return self._by_session.get(session_id)

@@ -15,8 +15,10 @@ import stat
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypedDict
 
 import msgspec
+import psutil
 
 #: The uid that is "nobody" where the user database has no such name.
 _NOBODY = 65534
@@ -26,11 +28,21 @@ class EmbeddedFailed(Exception):
     """The embedded databases can't start; the text is a sentence for the person who started the server."""
 
 
+class _User(TypedDict, total=False):
+    """Popen's arguments for another user."""
+
+    user: int
+    group: int
+    extra_groups: Sequence[int]
+
+
 class Account(msgspec.Struct, frozen=True):
     """A user of the machine; with our own uid it changes nothing, any other takes root."""
 
     uid: int
     gid: int
+    #: Keeps root's right to pass file permissions, for want of another way to the programs or the folder.
+    passes_permissions: bool = False
 
     @property
     def is_named(self) -> bool:
@@ -76,64 +88,90 @@ class Account(msgspec.Struct, frozen=True):
         """Start a program in `folder`, in its own session, with nothing of our environment but what `env` says.
 
         Its output replaces `log`. Nobody's PGDATA, PGOPTIONS or locale in our environment may steer a database."""
-        environment = {"LC_ALL": "C", "TZ": "UTC", **(env or {})}
-        is_other = os.geteuid() != self.uid
-        is_closed = is_other and not (self._may_enter(Path(argv[0]).parent) and self._may_enter(folder))
-        command = [*self._passing_permissions(), *argv] if is_closed else list(argv)
-        changes_here = is_other and not is_closed
+        command, user = self._become(argv)
         try:
             with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as output:
                 return subprocess.Popen(
                     command,
                     cwd=folder,
-                    env=environment,
+                    env={"LC_ALL": "C", "TZ": "UTC", **(env or {})},
                     stdin=stdin,
                     stdout=output,
                     stderr=output,
                     start_new_session=True,
-                    user=self.uid if changes_here else None,
-                    group=self.gid if changes_here else None,
-                    extra_groups=() if changes_here else None,
+                    **user,
                 )
         except OSError as error:
             raise EmbeddedFailed(f"{argv[0]} can't be run as uid {self.uid}: {error.strerror}") from error
 
-    def _may_enter(self, folder: Path) -> bool:
-        """Whether plain mode bits let this account walk down to `folder`."""
-        for step in (folder, *folder.parents):
-            facts = step.stat()
-            if facts.st_uid == self.uid:
-                needed = stat.S_IXUSR
-            elif facts.st_gid == self.gid:
-                needed = stat.S_IXGRP
-            else:
-                needed = stat.S_IXOTH
-            if not facts.st_mode & needed:
-                return False
-        return True
+    def working_directories(self, pids: Sequence[int]) -> dict[int, tuple[int, int]]:
+        """Device and inode of the working directory of each of these processes that is this account's.
 
-    def _passing_permissions(self) -> list[str]:
-        """The command that becomes this account and keeps CAP_DAC_OVERRIDE across the exec, and nothing else."""
+        The kernel tells that to the same user with the same rights alone; root in a container is not told either. So
+        where the account is another user, a program is run as that user to look."""
+        if os.geteuid() == self.uid:
+            return {pid: place for pid in pids if (place := _place(pid)) is not None}
+        command, user = self._become(["stat", "-L", "-c", "%n %d %i", *(f"/proc/{pid}/cwd" for pid in pids)])
+        seen = subprocess.run(command, capture_output=True, check=False, **user).stdout.decode()
+        rows = [line.split() for line in seen.splitlines()]
+        return {int(name.split("/")[2]): (int(device), int(inode)) for name, device, inode in rows}
+
+    def _become(self, argv: Sequence[str]) -> tuple[list[str], _User]:
+        """The command and the arguments of Popen with which `argv` runs as this account."""
+        if os.geteuid() == self.uid:
+            return list(argv), {}
+        if not self.passes_permissions:
+            return list(argv), {"user": self.uid, "group": self.gid, "extra_groups": ()}
         program = shutil.which("setpriv")
         if program is None:
             raise EmbeddedFailed(
                 "PostgreSQL doesn't run as root, and no other user may enter this folder: start the server as an "
                 "ordinary user, keep the project where others may enter, or install setpriv (package util-linux)"
             )
-        kept = "-all,+dac_override"
         who = [f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"]
-        return [program, *who, f"--inh-caps={kept}", f"--ambient-caps={kept}", f"--bounding-set={kept}"]
+        kept = "-all,+dac_override"
+        # Without the securebit access(2) leaves the capability out (capabilities(7)), and PostgreSQL's programs ask it
+        # whether they may run each other.
+        rights = ["--securebits=+no_setuid_fixup", f"--inh-caps={kept}", f"--ambient-caps={kept}"]
+        return [program, *who, *rights, *argv], {}
 
 
-def choose_account(data_folder: Path, cluster_folder: Path) -> Account:
-    """Who runs the databases of `data_folder`: ourselves, or as root the owner of what is there, or `nobody`."""
+def choose_account(folders: Sequence[Path], programs: Sequence[Path]) -> Account:
+    """Who runs `programs` for `folders`, of which not all need exist.
+
+    Ourselves, or as root the owner of the first folder that isn't root's, or `nobody`."""
     if os.geteuid() != 0:
         return Account(os.geteuid(), os.getegid())
-    for folder in (cluster_folder, data_folder):
-        if folder.exists() and (owner := folder.stat()).st_uid != 0:
-            return Account(owner.st_uid, owner.st_gid)
+    owners = (folder.stat() for folder in folders if folder.exists())
+    uid, gid = next(((owner.st_uid, owner.st_gid) for owner in owners if owner.st_uid != 0), _nobody())
+    ways = [*programs, *(folder.parent for folder in folders)]
+    return Account(uid, gid, passes_permissions=not all(_may_enter(way, uid, gid) for way in ways))
+
+
+def _nobody() -> tuple[int, int]:
     try:
         nobody = pwd.getpwnam("nobody")
     except KeyError:
-        return Account(_NOBODY, _NOBODY)
-    return Account(nobody.pw_uid, nobody.pw_gid)
+        return _NOBODY, _NOBODY
+    return nobody.pw_uid, nobody.pw_gid
+
+
+def _may_enter(folder: Path, uid: int, gid: int) -> bool:
+    """Whether plain mode bits let this user walk down to `folder`, as far as it exists."""
+    for step in (folder, *folder.parents):
+        if step.exists():
+            facts = step.stat()
+            owns, shares = facts.st_uid == uid, facts.st_gid == gid
+            needed = stat.S_IXUSR if owns else stat.S_IXGRP if shares else stat.S_IXOTH
+            if not facts.st_mode & needed:
+                return False
+    return True
+
+
+def _place(pid: int) -> tuple[int, int] | None:
+    link = Path(f"/proc/{pid}/cwd")  # leads to the folder itself, whatever it is called over there
+    try:
+        facts = (link if link.is_symlink() else Path(psutil.Process(pid).cwd())).stat()
+    except (OSError, psutil.Error):
+        return None
+    return facts.st_dev, facts.st_ino

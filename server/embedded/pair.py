@@ -8,21 +8,46 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
+
 from server.embedded import postgres, valkey
-from server.embedded.account import choose_account
+from server.embedded.account import Account, EmbeddedFailed, choose_account
 from server.embedded.folder import DataFolder, Urls, read_urls
 
 #: With the kill after it, both databases are gone within two seconds.
 _PATIENCE_S = 1.8
 
 
+class Homes(msgspec.Struct, frozen=True):
+    """Where in a data folder each database lives, and as whom."""
+
+    postgres: Path
+    valkey: Path
+    account: Account
+
+    async def end(self, patience_s: float) -> bool:
+        """End what works in them; True if there was any."""
+        ended = await asyncio.gather(
+            postgres.end(self.postgres, self.account, patience_s),
+            valkey.end(self.valkey, self.account, patience_s),
+        )
+        return any(ended)
+
+
+def homes_in(data_dir: Path) -> Homes:
+    homes = (data_dir / "postgres", data_dir / "valkey")
+    programs = (postgres.programs_folder() / "bin", valkey.program().parent)
+    return Homes(*homes, choose_account((*homes, data_dir), programs))
+
+
 class Embedded:
     """The running databases of a data folder that this process holds."""
 
-    def __init__(self, folder: DataFolder, urls: Urls, children: list[subprocess.Popen[bytes]]) -> None:
+    def __init__(self, folder: DataFolder, homes: Homes, urls: Urls, children: list[subprocess.Popen[bytes]]) -> None:
         self.folder = folder
         self.database_url = urls.database_url
         self.redis_url = urls.redis_url
+        self._homes = homes
         self._children = children
 
     def alive(self) -> bool:
@@ -36,7 +61,7 @@ class Embedded:
         next start replays it."""
         if not self.folder.is_held:
             return  # by now the folder, and what works in it, may be somebody else's
-        await _stop(self.folder, self._children, patience_s)
+        await _stop(self.folder, self._homes, self._children, patience_s)
 
 
 async def start_embedded(data_dir: Path, say: Callable[[str], None], *, is_durable: bool = True) -> Embedded:
@@ -45,21 +70,26 @@ async def start_embedded(data_dir: Path, say: Callable[[str], None], *, is_durab
     `say` gets a few words for a person at each step that takes time. `is_durable=False` is for tests: faster, and lost
     with the machine. Raises DataFolderInUse, EmbeddedFailed; nothing is left running then."""
     folder = DataFolder(data_dir)
+    try:
+        homes = homes_in(folder.path)
+    except EmbeddedFailed:
+        folder.close()
+        raise
     children: list[subprocess.Popen[bytes]] = []
     try:
-        account = choose_account(folder.path, _postgres_home(folder.path))
-        if await _end(folder, _PATIENCE_S):
+        folder.forget_urls()
+        if await homes.end(_PATIENCE_S):
             say("ended the databases that a killed server had left running")
-        child, database_url = await postgres.start(_postgres_home(folder.path), account, say, is_durable=is_durable)
+        child, database_url = await postgres.start(homes.postgres, homes.account, say, is_durable=is_durable)
         children.append(child)
-        child, redis_url = await valkey.start(_valkey_home(folder.path), account, is_durable=is_durable)
+        child, redis_url = await valkey.start(homes.valkey, homes.account, is_durable=is_durable)
         children.append(child)
         urls = Urls(database_url, redis_url)
         folder.write_urls(urls)
     except BaseException:
-        await _stop(folder, children, _PATIENCE_S)
+        await _stop(folder, homes, children, _PATIENCE_S)
         raise
-    return Embedded(folder, urls, children)
+    return Embedded(folder, homes, urls, children)
 
 
 def read_running(data_dir: Path) -> Urls | None:
@@ -68,7 +98,10 @@ def read_running(data_dir: Path) -> Urls | None:
     Raises EmbeddedFailed if the folder is another user's."""
     path = data_dir.resolve()
     urls = read_urls(path)
-    return urls if urls is not None and postgres.is_at_work(_postgres_home(path)) else None
+    if urls is None:
+        return None
+    homes = homes_in(path)
+    return urls if postgres.workplace(homes.postgres, homes.account).at_work() else None
 
 
 @asynccontextmanager
@@ -85,25 +118,9 @@ async def borrow_databases(data_dir: Path, say: Callable[[str], None]) -> AsyncI
         await embedded.stop()
 
 
-async def _stop(folder: DataFolder, children: list[subprocess.Popen[bytes]], patience_s: float) -> None:
-    await _end(folder, patience_s)
+async def _stop(folder: DataFolder, homes: Homes, children: list[subprocess.Popen[bytes]], patience_s: float) -> None:
+    folder.forget_urls()
+    await homes.end(patience_s)
     for child in children:
         child.wait()
     folder.close()
-
-
-async def _end(folder: DataFolder, patience_s: float) -> bool:
-    folder.forget_urls()
-    ended = await asyncio.gather(
-        postgres.end(_postgres_home(folder.path), patience_s),
-        valkey.end(_valkey_home(folder.path), patience_s),
-    )
-    return any(ended)
-
-
-def _postgres_home(folder: Path) -> Path:
-    return folder / "postgres"
-
-
-def _valkey_home(folder: Path) -> Path:
-    return folder / "valkey"

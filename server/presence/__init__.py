@@ -1,8 +1,8 @@
 """
 Presence: who is here, which room is where, and which seats are promised, in Redis or Valkey.
 
-Redis is a hint and a speed-up, never the truth: it may vanish or come back empty at any moment. What is written here is
-written whole, so that writing it again repairs everything; nothing is the only copy of anything but what expires anyway.
+Redis is a hint and never the truth: it may vanish or come back empty at any moment. What is written here is written
+whole, so that writing it again repairs everything; nothing is the only copy of anything but what expires anyway.
 
     store          the connection: short deadline, no retries, vendor errors as faults, Lua by name
     directory      room listings, alive as long as their node's lease

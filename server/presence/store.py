@@ -5,12 +5,13 @@ A call takes at most one deadline to be sent and one to be answered. Nothing is 
 nothing happened, and redis-py's own retries would do some things twice and hold a caller for half a minute.
 
 What a failed call means depends on when it failed, and only the pool knows: whatever it raises came before the first
-byte was sent, so it is `Unavailable`. After that a cut or a timeout leaves a write `OutcomeUnknown`. A read has no outcome
-to wonder about.
+byte was sent, so it is `Unavailable`. After that a cut or a timeout leaves a write `OutcomeUnknown`. A read has no
+outcome to wonder about.
 """
 
+import asyncio
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +21,7 @@ import redis.asyncio
 from redis import exceptions as vendor
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.maint_notifications import MaintNotificationsConfig
 
 from server.core.faults import Fault, OutcomeUnknown, Unavailable
 
@@ -46,9 +48,15 @@ class Script(msgspec.Struct, frozen=True):
     sha: str
 
 
-def script(*names: str) -> Script:
-    """The files `lua/<name>.lua`, one after the other, as one script."""
-    text = "\n".join((_LUA / f"{name}.lua").read_text() for name in names)
+def script(*names: str, flags: str = "") -> Script:
+    """
+    The files `lua/<name>.lua`, one after the other, as one script.
+
+    Redis refuses it as a whole, before its first line, where it could not write: without that, a script that has freed
+    something may go on writing into a full Redis. `flags` are Redis' own: `allow-oom` for one that frees, `no-writes`.
+    """
+    files = ((_LUA / f"{name}.lua").read_text() for name in names)
+    text = "\n".join([f"#!lua flags={flags}" if flags else "#!lua", *files])
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
@@ -61,6 +69,8 @@ class Store:
 
     def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S) -> None:
         self._client = redis.asyncio.Redis.from_pool(_pool(url, timeout_s))
+        # Replies as Redis gives them: redis-py would make True of what SET with GET found.
+        self._client.response_callbacks.clear()
 
     async def read(self, *commands: Command) -> list[Any]:
         """The replies, in order; one round trip."""
@@ -128,4 +138,25 @@ def _faults(*, writes: bool) -> Iterator[None]:
 
 
 class _Pool(redis.asyncio.BlockingConnectionPool):
-    """Connections in reserve. What fails here was not sent."""
+    """Hands out connections that are connected. What fails here was never sent."""
+
+    async def get_connection(self, command_name: str | None = None, *keys: Any, **options: Any) -> Any:
+        with _faults(writes=False):
+            # Over the whole of waiting, dialling and the handshake's replies, each of which has the timeout to itself.
+            try:
+                async with asyncio.timeout(self.timeout):
+                    return await super().get_connection()  # type: ignore[no-untyped-call]  # decorated untyped
+            except TimeoutError as error:
+                raise vendor.TimeoutError("no connection in time") from error
+
+
+def _pool(url: str, timeout_s: float) -> _Pool:
+    return _Pool.from_url(
+        url,
+        max_connections=CONNECTIONS_MAX,
+        timeout=timeout_s,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        retry=Retry(NoBackoff(), 0),
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
+    )

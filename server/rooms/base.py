@@ -20,6 +20,7 @@ PostgreSQL before anyone sees it, and none of it is ever run again: recovery rep
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar, get_type_hints
 
+from contracts import limits
 from contracts.message import Intent
 from server.core import permissions
 from server.core.reject import Reject
@@ -46,8 +47,8 @@ class Room:
     """The rules of one room. A subclass sets `name`, annotates `state`, and marks its handlers with `handles`."""
 
     name: ClassVar[str] = ""
-    #: Seats of one room; 0 = no bound but the node's.
-    max_clients: ClassVar[int] = 0
+    #: Seats of one room.
+    max_clients: ClassVar[int] = limits.ROOM_CLIENTS_MAX
     #: Whether players bring their character and take it away again.
     takes_characters: ClassVar[bool] = False
     #: Options by which `join` and `joinOrCreate` tell rooms of this name apart.

@@ -53,7 +53,7 @@ def generate_typescript(root: Path = ROOT) -> dict[str, bytes]:
 
 
 def regenerate(root: Path = ROOT) -> list[str]:
-    """Bring a checkout up to date with its contracts; the paths that changed. Raises NodeFailed, then nothing is written."""
+    """Bring a checkout up to date with its contracts; the paths that changed. Raises NodeFailed."""
     return write(root, generate() | generate_typescript(root))
 
 
@@ -110,6 +110,7 @@ def _constants() -> str:
         "PROTOCOL_VERSION": PROTOCOL_VERSION,
         "SCHEMA_HASH": schema_hash(),
         "TILE_NAMES": states.TILE_NAMES,
+        "HP_MAX": states.HP_MAX,
         "NAME_CHARS_MAX": limits.NAME_CHARS_MAX,
         "CHAT_CHARS_MAX": limits.CHAT_CHARS_MAX,
         "CLOSE_CODES": {code.name: code.value for code in CloseCode},

@@ -3,7 +3,7 @@ One message of each form, and its bytes on the wire as `golden.json` has held th
 
 A change of the wire shows in the golden bytes, and is written there on purpose:
 
-    python tests/contracts/samples.py
+    python -m tests.contracts.samples
 """
 
 import json
@@ -40,9 +40,7 @@ FROM_SERVER: dict[str, Message] = {
     "an applied intent": events.IntentAck(seq=8, room_seq=121, status="applied"),
     "a resent intent": events.IntentAck(seq=8, room_seq=121, status="duplicate"),
     "a reject": events.RejectEvent(seq=9, code=RejectCode.ILLEGAL, message="The door is closed.", retryable=False),
-    "a gap": events.RejectEvent(
-        seq=12, code=RejectCode.GAP, message="expected 10", retryable=True, expected_seq=10
-    ),
+    "a gap": events.RejectEvent(seq=12, code=RejectCode.GAP, message="expected 10", retryable=True, expected_seq=10),
     "a reject of what has no number": events.RejectEvent(
         seq=None, code=RejectCode.INVALID, message="undecodable", retryable=False
     ),
@@ -66,9 +64,7 @@ FROM_SERVER: dict[str, Message] = {
     "a chat line": events.ChatEvent(
         room_seq=124, n=0, session_id="s1Kd93_-x", name="Ada", text="héllo, 世界 🌊", at=NOW
     ),
-    "a degraded dependency": events.Degraded(
-        dependency="postgres", status="unavailable", reason="refused", since=NOW
-    ),
+    "a degraded dependency": events.Degraded(dependency="postgres", status="unavailable", reason="refused", since=NOW),
     "another version": events.VersionMismatch(expected="1", received="0"),
     "the end": events.SessionEvent(status="terminating", reason="idle"),
 }

@@ -11,7 +11,7 @@ from samples import FROM_CLIENT, FROM_SERVER, GOLDEN, ROOT, as_json, golden
 from contracts import events, intents
 from server.core.colyseus import records
 from server.core.colyseus.pack import pack
-from server.core.state import merge
+from server.core.state.merge import apply
 
 BYTES = json.loads(GOLDEN.read_text(encoding="utf-8"))
 VECTORS = json.loads(GOLDEN.with_name("merge_vectors.json").read_text(encoding="utf-8"))
@@ -48,4 +48,4 @@ def test_the_packer_of_the_sdks_still_writes_the_golden_bytes() -> None:
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["about"])
 def test_merge_patches_apply_as_the_shared_vectors_say(vector: dict[str, Any]) -> None:
-    assert merge.apply(vector["target"], vector["patch"]) == vector["result"]
+    assert apply(vector["target"], vector["patch"]) == vector["result"]

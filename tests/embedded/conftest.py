@@ -16,10 +16,9 @@ import msgspec
 import psutil
 import pytest
 
-from server.embedded import Embedded, Urls, start_embedded
-from server.embedded.processes import at_work
+from server.embedded import Embedded, Urls, postgres, start_embedded, valkey
+from server.embedded.pair import homes_in
 
-PROGRAMS = frozenset({"postgres", "initdb", "valkey-server"})
 ROOT = Path(__file__).parents[2]
 #: Where a Python outside our environment finds what this one finds.
 PACKAGES = os.pathsep.join([str(ROOT), *(folder for folder in sys.path if folder.endswith("site-packages"))])
@@ -100,8 +99,9 @@ async def running(folder: Path, *, say: Callable[[str], None] = lambda _: None) 
 
 
 def databases_in(folder: Path) -> list[psutil.Process]:
-    places = ("postgres/cluster", "postgres.new", "postgres.new/cluster", "valkey")
-    return at_work([folder / place for place in places], PROGRAMS)
+    homes = homes_in(folder)
+    workplaces = (postgres.workplace(homes.postgres, homes.account), valkey.workplace(homes.valkey, homes.account))
+    return [process for workplace in workplaces for process in workplace.at_work()]
 
 
 def leader_of(folder: Path, program: str) -> psutil.Process:

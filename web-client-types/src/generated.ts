@@ -442,6 +442,8 @@ export const TILE_NAMES = [
   "door_open"
 ] as const;
 
+export const HP_MAX = 10 as const;
+
 export const NAME_CHARS_MAX = 32 as const;
 
 export const CHAT_CHARS_MAX = 500 as const;

@@ -1,0 +1,345 @@
+"""
+App: the composition root. Builds a node from its settings, runs it, and ends it in order.
+
+    databases -> schema -> node -> sockets open -> ready ... signal -> drain -> sockets closed -> databases stopped
+
+A second signal ends the drain. A write in doubt ends everything at once, without a drain: what
+is true is in PostgreSQL, and the next start finds it.
+"""
+
+import asyncio
+import resource
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from enum import IntEnum
+from importlib.metadata import version
+from pathlib import Path
+from random import SystemRandom
+
+import structlog
+import uvicorn
+
+from contracts import PROTOCOL_VERSION, limits
+from contracts.codes import CloseCode
+from contracts.events import Degraded
+from contracts.http import VersionAnswer
+from contracts.version import schema_hash
+from server.core.colyseus.frames import room_data
+from server.core.colyseus.pack import pack
+from server.core.faults import Fault, Fenced
+from server.core.identifiers import new_id
+from server.core.room import RoomLimits
+from server.edge.arrivals import Arrivals
+from server.edge.auth import Authority, load_jwks
+from server.edge.desk import Desk
+from server.edge.doorway import Doorway
+from server.edge.gatehouse import Gatehouse
+from server.edge.http import Routes
+from server.edge.logout import Logout
+from server.edge.matchmaking import Matchmaker
+from server.edge.origins import Origins
+from server.edge.server import BoundedHttp, Server
+from server.edge.transport import uvicorn_protocol
+from server.embedded import start_embedded
+from server.games import known_games
+from server.ops import health
+from server.ops.dependencies import Dependency
+from server.ops.loop_lag import watch_loop_lag
+from server.ops.metrics import Metrics
+from server.ops.prober import Prober
+from server.presence import Directory, Reservations, Revocations, Sessions, Store
+from server.rooms.base import Room
+from server.runtime.clock import unix_ms
+from server.runtime.committer import Committer
+from server.runtime.node import Node, Terms
+from server.runtime.publisher import Publisher
+from server.runtime.runner import Pace
+from server.runtime.tasks import Tasks
+from server.settings import Settings
+from server.storage import migrations
+from server.storage.database import Database
+from server.storage.secrets import jwt_secret
+from server.storage.stores import stores_of
+
+_log = structlog.get_logger(service="app")
+
+PAGE = Path(__file__).parent / "web" / "dist"
+#: Close codes that metrics tell apart beside ours.
+_STANDARD_CODES = (1000, 1001, 1002, 1005, 1006, 1007, 1009, 1011)
+
+
+class ExitCode(IntEnum):
+    """How `holdfast serve` ended."""
+
+    OK = 0
+    #: A task or a write ended in a way that only a restart settles.
+    DOUBT = 70
+    #: The databases could not be started or reached.
+    DATABASES = 69
+    #: The address is taken.
+    ADDRESS = 71
+    #: The schema does not fit this code.
+    SCHEMA = 65
+    #: A setting is wrong.
+    SETTINGS = 78
+
+
+class App:
+    """One node, from its settings to its end."""
+
+    def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._say = say
+        self._exit_code = ExitCode.OK
+        self._tasks = Tasks(self._on_crash)
+        self._random = SystemRandom()
+        self._is_doomed = False
+
+    async def run(self) -> ExitCode:
+        """
+        Serve until a signal.
+
+        Raises EmbeddedFailed, SchemaRefused, a Fault, or OSError (the address) when it cannot begin.
+        """
+        _raise_open_files()
+        async with AsyncExitStack() as ends:
+            database_url, redis_url, home = await self._databases(ends)
+            listener = ends.enter_context(_listen(self._settings.host, self._settings.port))
+            database = await ends.enter_async_context(Database(database_url, new_id(self._random)))
+            store = Store(redis_url)
+            ends.push_async_callback(store.aclose)
+            ends.push_async_callback(self._tasks.stop)
+            self._address = _address(listener)
+            await self._compose(database, store)
+            self._follow_signals()
+            await self._node.start(home, self._address)
+            await self._serve(listener)
+        return self._exit_code
+
+    async def _databases(self, ends: AsyncExitStack) -> tuple[str, str, str | None]:
+        """URLs of PostgreSQL and Redis, and the data folder's id when they are embedded."""
+        settings = self._settings
+        if settings.database_url and settings.redis_url:
+            await migrations.check(settings.database_url)
+            return settings.database_url, settings.redis_url, None
+        embedded = await start_embedded(Path(settings.data_dir), self._say)
+        ends.push_async_callback(embedded.stop, limits.STOP_DATABASES_S)
+        await migrations.up(embedded.database_url)
+        return embedded.database_url, embedded.redis_url, embedded.folder.home_id
+
+    # -- composition ----------------------------------------------------------------------------------------------
+
+    async def _compose(self, database: Database, store: Store) -> None:
+        """Everything, each part given what it stands on."""
+        settings, clock, random = self._settings, unix_ms, self._random
+        games = known_games()
+        stores = stores_of(database)
+        directory = Directory(store, list(games), lease_s=settings.lease_s)
+        sessions = Sessions(store, hold_s=settings.hold_s)
+        reservations = Reservations(store)
+        public_address = settings.public_address or None
+        self._version = VersionAnswer(
+            name="holdfast",
+            version=version("holdfast"),
+            protocol_version=PROTOCOL_VERSION,
+            schema_hash=schema_hash(),
+        )
+        metrics = self._metrics = _metrics_of(games, self._version)
+        self._watch_stores(database, store)
+        publisher = Publisher(
+            directory, sessions, database.node_id, self._address, public_address, clock, self._redis_failed
+        )
+        committer = Committer(
+            lambda entries: stores.journal.flush(database.node_id, entries),
+            settings.durability_budget_s,
+            self._on_doubt,
+            self._committed,
+        )
+        self._node = node = Node(
+            database.node_id,
+            games,
+            stores,
+            publisher,
+            committer,
+            self._tasks,
+            metrics,
+            _terms(settings),
+            clock,
+            random,
+            self._on_doubt,
+        )
+        gatehouse = Gatehouse(
+            await self._authority(database), Revocations(store), settings.guests, settings.access_token_s, random
+        )
+        logout = Logout(node, sessions, gatehouse, clock, random)
+        arrivals = Arrivals(node, reservations, stores.characters, metrics, clock, random)
+        origins = Origins(settings.allowed_origins)
+        self._desk = Desk(
+            origins, metrics, self._tasks, clock, settings.connections_max, arrivals.seat, logout.of_player
+        )
+        matchmaker = Matchmaker(node, stores.rooms, reservations, settings.seat_reservation_s, public_address, random)
+        routes = Routes(
+            node,
+            stores,
+            directory,
+            matchmaker,
+            gatehouse,
+            logout.end_sessions,
+            health.liveness,
+            self._readiness,
+            metrics.render,
+            self._version,
+            PAGE,
+        )
+        config = uvicorn.Config(
+            Doorway(routes.application(), origins),
+            http=BoundedHttp,
+            ws=uvicorn_protocol(settings.transport, self._desk.accept),
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=1,
+        )
+        self._server = Server(config, self._is_ready, self._drain)
+
+    async def _authority(self, database: Database) -> Authority:
+        settings = self._settings
+        if settings.jwt_jwks_file:
+            return Authority(b"", settings.jwt_audience, settings.jwt_issuer, load_jwks(settings.jwt_jwks_file))
+        secret = settings.jwt_secret.encode() or await jwt_secret(database)
+        return Authority(secret, settings.jwt_audience, settings.jwt_issuer)
+
+    def _watch_stores(self, database: Database, store: Store) -> None:
+        offset_s = time.time() - time.monotonic()
+        self._postgres = Dependency("postgres", offset_s)
+        self._redis = Dependency("redis", offset_s)
+        self._prober = Prober(
+            {self._postgres: database.probe, self._redis: store.probe}, self._announce, self._tasks.start
+        )
+        for dependency in (self._postgres, self._redis):
+            self._metrics.dependency_up.labels(dependency.name).set(1)
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    async def _serve(self, listener: socket.socket) -> None:
+        self._prober.start()
+        self._tasks.start(watch_loop_lag(self._metrics.loop_lag_seconds.observe), "loop lag")
+        self._tasks.start(self._desk.watch(), "connections")
+        await self._server.serve([listener])
+
+    def _is_ready(self) -> None:
+        """The sockets are open."""
+        _log.info("ready", address=self._address, node=self._node.node_id, transport=self._settings.transport)
+        self._say(f"Holdfast is ready: http://{self._address}")
+
+    async def _drain(self) -> None:
+        """Called by the server when it is to stop, while its connections still work."""
+        self._desk.is_closed = True
+        if not self._is_doomed:
+            self._draining = self._tasks.start(self._node.drain(CloseCode.MAY_RECONNECT, "drain"), "drain")
+            done, _ = await asyncio.wait([self._draining], timeout=limits.DRAIN_S)
+            if not done:
+                _log.error("the drain took too long; what is left will be taken over")
+        self._node.close_all(CloseCode.MAY_RECONNECT, "drain")
+        await self._desk.gone(limits.CLOSE_ALL_S)
+
+    def _follow_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._on_signal)
+
+    def _on_signal(self) -> None:
+        if not self._server.should_exit:
+            _log.info("stopping")
+            self._server.stop()
+        elif self._draining is not None:
+            _log.warning("a second signal ends the drain")
+            self._draining.cancel()
+
+    # -- what happens to it ---------------------------------------------------------------------------------------
+
+    def _on_doubt(self, fault: Fault) -> None:
+        """A write of ours is in doubt: nothing more is shown, and the restart finds what is true."""
+        if isinstance(fault, Fenced):
+            self._metrics.fenced.inc()
+        self._end("a write is in doubt; the restart finds what is true", fault)
+
+    def _on_crash(self, task: str, error: BaseException) -> None:
+        self._end(f"the task {task!r} crashed", error)
+
+    def _end(self, why: str, error: BaseException) -> None:
+        if not self._is_doomed:
+            _log.critical(why, error=repr(error))
+            self._is_doomed = True
+            self._exit_code = ExitCode.DOUBT
+            self._server.stop()
+
+    def _committed(self, actions: int, seconds: float) -> None:
+        self._metrics.commit_actions.observe(actions)
+        self._metrics.commit_seconds.observe(seconds)
+        self._prober.succeeded("postgres", seconds)
+
+    def _redis_failed(self, fault: Fault) -> None:
+        self._prober.failed("redis", fault.reason)
+
+    def _announce(self, change: Degraded) -> None:
+        _log.warning("dependency", dependency=change.dependency, status=change.status, reason=change.reason)
+        self._metrics.dependency_up.labels(change.dependency).set(change.status != "unavailable")
+        self._node.announce(room_data(Degraded.TYPE, pack(change)))
+
+    def _readiness(self) -> tuple[int, dict[str, object]]:
+        facts = health.Facts(
+            is_schema_known=True,
+            is_lease_held=self._node.is_lease_held,
+            is_draining=self._node.is_draining or self._is_doomed,
+        )
+        return health.readiness(self._postgres, self._redis, facts)
+
+
+def _terms(settings: Settings) -> Terms:
+    return Terms(
+        room=RoomLimits(
+            intent_rate=settings.intent_rate,
+            intent_burst=settings.intent_burst_max,
+            hold_ms=int(settings.hold_s * 1000),
+            idle_ms=int(settings.idle_s * 1000),
+        ),
+        pace=Pace(
+            patch_rate_s=settings.patch_rate_ms / 1000,
+            freshness_s=settings.freshness_ms / 1000,
+            snapshot_every=settings.snapshot_every,
+        ),
+        lease_s=settings.lease_s,
+        lease_renew_s=settings.lease_renew_s,
+        pending_actions_max=settings.pending_actions_max,
+        rooms_max=settings.rooms_max,
+    )
+
+
+def _metrics_of(games: Mapping[str, type[Room]], shown: VersionAnswer) -> Metrics:
+    intent_types = {name for game in games.values() for name in game.handlers}
+    codes = [*CloseCode, *_STANDARD_CODES]
+    return Metrics(intent_types, codes, shown.version, shown.protocol_version, shown.schema_hash)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """The listening socket; raises OSError with the address in it."""
+    try:
+        return socket.create_server((host, port), backlog=2048, reuse_port=False)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror}") from error
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _raise_open_files() -> None:
+    """Each connection is an open file; the soft limit is often 1,024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,202 @@
+"""
+Arrivals: a dialled socket becomes a seated connection, or is told why not.
+
+    no token   its seat reservation is redeemed, its character fetched, and it joins
+    a token    its session's token is looked at by the room, and it reconnects
+
+Whoever has the player's character elsewhere is ended first (4501), and what that session leaves
+behind is durable before the character is taken here.
+"""
+
+import asyncio
+from random import SystemRandom
+from weakref import WeakValueDictionary
+
+import msgspec
+import structlog
+
+from contracts import PROTOCOL_VERSION, limits
+from contracts.codes import CloseCode, MatchmakeCode, RejectCode
+from contracts.events import VersionMismatch
+from contracts.http import CharacterProfile
+from server.core.answers import terminating
+from server.core.colyseus.frames import join_room, room_data
+from server.core.colyseus.pack import pack
+from server.core.faults import Fault, Unavailable
+from server.core.identifiers import new_token, token_hash
+from server.core.reject import Reject
+from server.core.seats import Membership, Player
+from server.core.tokens import Dial
+from server.edge.connection import Connection
+from server.ops.metrics import Metrics
+from server.presence.reservations import Reservation, Reservations
+from server.runtime.clock import Clock
+from server.runtime.node import Node, TooManyRooms
+from server.runtime.runner import RoomRunner
+from server.storage.characters import CharacterRow, Characters
+
+_log = structlog.get_logger(service="arrivals")
+
+_EXPIRED_SEAT = "seat reservation expired."
+_EXPIRED_TOKEN = "reconnection token invalid or expired."
+#: Times the character may have moved on while we fetched it.
+_CHARACTER_ATTEMPTS_MAX = 3
+
+
+def new_profile(name: str) -> bytes:
+    """The character of a player who has none yet, as JSON."""
+    return msgspec.json.encode(CharacterProfile(name=name, hp=limits.CHARACTER_HP, inventory={}))
+
+
+class Arrivals:
+    def __init__(
+        self,
+        node: Node,
+        reservations: Reservations,
+        characters: Characters,
+        metrics: Metrics,
+        clock: Clock,
+        random: SystemRandom,
+    ) -> None:
+        self._node = node
+        self._reservations = reservations
+        self._characters = characters
+        self._metrics = metrics
+        self._clock = clock
+        self._random = random
+        self._taking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def seat(self, connection: Connection) -> None:
+        """See the connection to its seat, or to its end. Raises nothing."""
+        token = connection.dialled.reconnection_token
+        try:
+            if token is None:
+                await self._join(connection)
+            else:
+                await self._reconnect(connection, token)
+        except (Fault, TooManyRooms) as fault:
+            _log.warning("a connection could not be seated", room=connection.dialled.room_id, fault=str(fault))
+            connection.send(terminating("unavailable"))
+            connection.close(CloseCode.MAY_RECONNECT, "try again in a moment")
+            self._count(token, "failed")
+
+    async def _join(self, connection: Connection) -> None:
+        dialled = connection.dialled
+        runner = await self._node.room(dialled.room_id)
+        reservation: Reservation | None = None
+        if isinstance(runner, RoomRunner):
+            name = runner.room.rules.name
+            reservation = await self._reservations.redeem(name, dialled.room_id, dialled.session_id)
+        if not isinstance(runner, RoomRunner) or reservation is None:
+            self._metrics.connects.inc("failed")
+            connection.refuse(MatchmakeCode.EXPIRED, _EXPIRED_SEAT, CloseCode.ERROR)
+            return
+        player = Player(reservation.player_id, reservation.name, reservation.role)
+        member = Membership(dialled.session_id, player, reservation.protocol_version, reservation.resume)
+        async with self._alone(player):
+            character = await self._character(runner, player)
+            # The room may have been released while we waited; nothing is awaited from here to the seat.
+            if not runner.takes_input:
+                raise Unavailable("the room was released meanwhile")
+            refused = self._seated(runner, connection, member, reservation, character)
+            if character is not None:
+                # Until the taking is durable, a second join of the player would find the character at rest.
+                await runner.durable()
+        self._metrics.connects.inc("failed" if refused else "ok")
+
+    def _seated(
+        self,
+        runner: RoomRunner,
+        connection: Connection,
+        member: Membership,
+        reservation: Reservation,
+        character: CharacterRow | None,
+    ) -> Reject | None:
+        token = new_token(self._random)
+        profile = None if character is None else msgspec.json.decode(character.profile)
+        refused = runner.step(
+            lambda room: room.join(
+                connection,
+                member,
+                msgspec.json.decode(reservation.options),
+                profile,
+                token_hash(token),
+                join_room(token),
+                self._clock(),
+                self._random,
+            )
+        )
+        if refused is None:
+            connection.seated(runner)
+        else:
+            is_full = refused.code is RejectCode.OVERLOADED
+            code = MatchmakeCode.UNHANDLED if is_full else MatchmakeCode.JOIN_FAILED
+            connection.refuse(code, refused.message, CloseCode.ERROR)
+        return refused
+
+    async def _reconnect(self, connection: Connection, token: str) -> None:
+        dialled = connection.dialled
+        runner = await self._node.room(dialled.room_id)
+        seat = runner.room.seats.get(dialled.session_id) if isinstance(runner, RoomRunner) else None
+        if not isinstance(runner, RoomRunner) or seat is None:
+            self._refuse_token(connection)
+            return
+        spoken = seat.member.protocol_version
+        if token_hash(token) in seat.tokens.counting and spoken not in (None, PROTOCOL_VERSION):
+            mismatch = VersionMismatch(expected=PROTOCOL_VERSION, received=spoken or "")
+            connection.send(room_data(VersionMismatch.TYPE, pack(mismatch)))
+            connection.close(CloseCode.VERSION_MISMATCH, "version mismatch")
+            self._metrics.reconnects.inc("failed")
+            return
+        given = new_token(self._random)
+        dial = runner.room.dial(dialled.session_id, token_hash(token), token_hash(given))
+        if dial is Dial.ACCEPTED:
+            runner.step(
+                lambda room: room.reconnect(
+                    connection, dialled.session_id, join_room(given), self._clock(), self._random
+                )
+            )
+            connection.seated(runner)
+        elif dial is Dial.BUSY:
+            connection.close(CloseCode.MAY_RECONNECT, "another connection of this session is being made")
+        else:
+            self._refuse_token(connection)
+
+    def _refuse_token(self, connection: Connection) -> None:
+        self._metrics.reconnects.inc("failed")
+        connection.refuse(MatchmakeCode.EXPIRED, _EXPIRED_TOKEN, CloseCode.FAILED_TO_RECONNECT)
+
+    def _count(self, token: str | None, outcome: str) -> None:
+        (self._metrics.connects if token is None else self._metrics.reconnects).inc(outcome)
+
+    async def _character(self, runner: RoomRunner, player: Player) -> CharacterRow | None:
+        """The player's character, at rest; None where the room takes none. Raises a Fault."""
+        if not runner.room.rules.takes_characters:
+            return None
+        default = new_profile(player.name)
+        for _ in range(_CHARACTER_ATTEMPTS_MAX):
+            row = await self._characters.get_or_create(self._node.node_id, player.player_id, player.name, default)
+            if row.room_id is None or row.session_id is None:
+                return row
+            await self._bring_home(row, row.room_id, row.session_id)
+        raise Unavailable("the player's character is still elsewhere")
+
+    def _alone(self, player: Player) -> asyncio.Lock:
+        """One join of a player at a time."""
+        lock = self._taking.get(player.player_id)
+        if lock is None:
+            lock = self._taking[player.player_id] = asyncio.Lock()
+        return lock
+
+    async def _bring_home(self, row: CharacterRow, room_id: str, session_id: str) -> None:
+        """End the session that has the character; or, if that is over, take the character out of its hands."""
+        holder = await self._node.room(room_id)
+        seat = holder.room.seats.get(session_id) if isinstance(holder, RoomRunner) else None
+        if isinstance(holder, RoomRunner) and seat is not None:
+            holder.step(
+                lambda room: room.terminate(seat, CloseCode.REPLACED, "joined elsewhere", self._clock(), self._random)
+            )
+            await holder.durable()
+        elif isinstance(holder, RoomRunner):
+            await holder.durable()
+            await self._characters.give_back_orphan(self._node.node_id, row.player_id, room_id, session_id, row.profile)

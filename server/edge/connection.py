@@ -1,0 +1,215 @@
+"""
+Connection: one socket of one session, between its transport and its room.
+
+    ARRIVING --seated--> SEATED --its socket ends--> CLOSED
+        `--refused: ERROR, close--> CLOSED
+
+Arriving takes awaits (a reservation is redeemed, a room activated), so it is the one task that a
+connection has; every frame after that is handled where it is received. Frames that come before
+the join byte are parked and taken, in order, right after it.
+"""
+
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from contracts import PROTOCOL_VERSION, limits
+from contracts.codes import CloseCode
+from contracts.intents import Logout, Resume
+from server.core.answers import terminating
+from server.core.colyseus import frames
+from server.core.colyseus.frames import BytesMessage, Message, Request, Signal
+from server.core.colyseus.primitives import Malformed
+from server.core.colyseus.records import Undecodable, unpack
+from server.core.link import Link, Stage
+from server.core.reading import read
+from server.core.reject import Reject
+from server.edge.flood import FloodGauge
+from server.edge.transport import Wire
+from server.runtime.clock import Clock
+from server.runtime.runner import RoomRunner
+
+_log = structlog.get_logger(service="connection")
+
+_HEARTBEAT_MS = int(limits.PING_S * 1000)
+
+
+class Dialled(msgspec.Struct, frozen=True):
+    """What a socket's URL says it comes for."""
+
+    room_id: str
+    session_id: str
+    #: None at a first join.
+    reconnection_token: str | None
+    peer: str
+
+
+class Desk(Protocol):
+    """What connections ask of the edge that owns them."""
+
+    def arrive(self, connection: "Connection") -> None: ...
+    def closed(self, connection: "Connection", code: int) -> None: ...
+    def log_out(self, player_id: str) -> None: ...
+
+
+class Connection(Link):
+    """An Endpoint of the transport, and a Link of the core."""
+
+    def __init__(self, dialled: Dialled, desk: Desk, clock: Clock) -> None:
+        super().__init__()
+        self.dialled = dialled
+        self.opened_at_ms = clock()
+        #: When anything was last heard, and whether a ping is out since then.
+        self.heard_at_ms = self.opened_at_ms
+        self.is_pinged = False
+        self.is_closed = False
+        self._desk = desk
+        self._clock = clock
+        self._flood = FloodGauge()
+        self._runner: RoomRunner | None = None
+        self._wire: Wire | None = None
+        self._parked: list[bytes] = []
+
+    # -- the transport's side -------------------------------------------------------------------------------------
+
+    def opened(self, wire: Wire) -> None:
+        self._wire = wire
+        self._desk.arrive(self)
+
+    def message(self, frame: bytes) -> None:
+        if not self._heard(len(frame)):
+            return
+        if self.stage is Stage.OPENED:
+            self._before_join(frame)
+        else:
+            self._take(frame)
+
+    def text(self) -> None:
+        """Text frames are ignored, but count."""
+        self._heard(0)
+
+    def alive(self) -> None:
+        self.heard_at_ms = self._clock()
+        self.is_pinged = False
+        if self._flood.is_flooded(self.heard_at_ms, 0):
+            self._end_flood()
+
+    def closed(self, code: int) -> None:
+        self.is_closed = True
+        self._parked.clear()
+        if self._runner is not None:
+            self._runner.drop(self)
+        self.stage = Stage.CLOSED
+        self._desk.closed(self, code)
+
+    # -- the room's side ------------------------------------------------------------------------------------------
+
+    def send(self, frame: bytes) -> None:
+        wire = self._wire
+        if wire is None or self.is_closed:
+            return
+        wire.send(frame)
+        if wire.buffered_bytes() > limits.OUTGOING_BYTES_MAX:
+            self.close(CloseCode.TOO_SLOW, "too slow")
+
+    def close(self, code: int, reason: str) -> None:
+        if self._wire is not None and not self.is_closed:
+            self._wire.close(code, reason)
+
+    def ping(self) -> None:
+        if self._wire is not None:
+            self.is_pinged = True
+            self._wire.ping()
+
+    def abort(self) -> None:
+        if self._wire is not None:
+            self._wire.abort()
+
+    def seated(self, runner: RoomRunner) -> None:
+        """The room has taken it; if its socket ended meanwhile, the room hears of that now."""
+        self._runner = runner
+        if self.is_closed:
+            runner.drop(self)
+
+    def refuse(self, error_code: int, message: str, close_code: int) -> None:
+        """No seat: an ERROR frame, as the SDK wants it before its join promise can fail, and the close."""
+        self.send(frames.error(error_code, message))
+        self.close(close_code, message)
+
+    # -- frames ---------------------------------------------------------------------------------------------------
+
+    def _heard(self, size_bytes: int) -> bool:
+        now_ms = self.heard_at_ms = self._clock()
+        self.is_pinged = False
+        if self.seat is not None:
+            self.seat.active_at_ms = now_ms
+        if self._flood.is_flooded(now_ms, size_bytes):
+            self._end_flood()
+            return False
+        return True
+
+    def _end_flood(self) -> None:
+        self.send(terminating("flood"))
+        self.close(CloseCode.FLOOD, "too many messages")
+
+    def _before_join(self, frame: bytes) -> None:
+        if self._runner is not None and frame[:1] == _JOIN_BYTE:
+            self._join()
+        elif len(self._parked) < limits.PARKED_FRAMES_MAX:
+            self._parked.append(frame)
+        else:
+            self._end_flood()
+
+    def _join(self) -> None:
+        runner = self._runner
+        if runner is None or not runner.takes_input:
+            return
+        runner.joined(self, PROTOCOL_VERSION, _HEARTBEAT_MS)
+        parked, self._parked = self._parked, []
+        for frame in parked:
+            if not self.is_closed:
+                self._take(frame)
+
+    def _take(self, frame: bytes) -> None:
+        runner = self._runner
+        if runner is None or not runner.takes_input or self.seat is None or self.seat.link is not self:
+            return
+        try:
+            parsed = frames.parse(frame)
+            if isinstance(parsed, Message):
+                self._act(runner, parsed.type, unpack(parsed.payload) if parsed.payload else None, None)
+            elif isinstance(parsed, Request):
+                self._act(runner, parsed.type, unpack(parsed.payload) if parsed.payload else None, parsed.id)
+            elif isinstance(parsed, BytesMessage):
+                self._unreadable(runner, f"type: {parsed.type!r} is not a message of bytes here")
+            elif parsed is Signal.PING:
+                self.send(frames.PONG)
+            elif parsed is Signal.LEAVE:
+                self._leave(runner)
+        except (Malformed, Undecodable) as problem:
+            self._unreadable(runner, str(problem))
+
+    def _act(self, runner: RoomRunner, message_type: str | int, body: object, request_id: int | None) -> None:
+        if message_type == Resume.TYPE:
+            resume = read(body, Resume)
+            if isinstance(resume, Reject):
+                self._unreadable(runner, resume.message)
+            else:
+                runner.step(lambda room: room.resume(self, resume, self._clock()))
+        elif message_type == Logout.TYPE:
+            assert self.seat is not None
+            self._desk.log_out(self.seat.member.player.player_id)
+        else:
+            runner.receive(self, message_type, body, request_id)
+
+    def _unreadable(self, runner: RoomRunner, message: str) -> None:
+        runner.step(lambda room: room.unreadable(self, message))
+
+    def _leave(self, runner: RoomRunner) -> None:
+        seat = self.seat
+        if seat is not None and seat.link is self:
+            runner.step(lambda room: room.leave(seat, CloseCode.CONSENTED, "consented", self._clock(), runner.random))
+
+
+_JOIN_BYTE = bytes((frames.Opcode.JOIN_ROOM,))

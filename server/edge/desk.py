@@ -1,0 +1,157 @@
+"""
+Desk: all connections of the process, from their handshake to their end.
+
+It decides before the upgrade who may connect at all, starts each arrival, and once a second
+looks at every connection's clock: silent ones are pinged and then cut, and one that has not
+answered JOIN_ROOM in time is closed 4010, so that its token counts again.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from urllib.parse import parse_qs
+
+import structlog
+
+from contracts import limits
+from contracts.codes import CloseCode
+from server.core.answers import terminating
+from server.core.colyseus.frames import PONG
+from server.core.link import Stage
+from server.edge.connection import Connection, Dialled
+from server.edge.origins import Origins
+from server.edge.transport import Endpoint, Refusal, UpgradeRequest, Wire
+from server.ops.metrics import Metrics
+from server.runtime.clock import Clock
+from server.runtime.tasks import Tasks
+
+_log = structlog.get_logger(service="edge")
+
+#: The last two segments are the node and the room (colyseus-wire.md 2.1); any node answers for any room.
+_ROOM_PATH = re.compile(r"/[A-Za-z0-9_-]+/([A-Za-z0-9_-]+)")
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_WATCH_S = 1.0
+
+
+class Desk:
+    def __init__(
+        self,
+        origins: Origins,
+        metrics: Metrics,
+        tasks: Tasks,
+        clock: Clock,
+        connections_max: int,
+        seat: Callable[[Connection], Awaitable[None]],
+        log_out: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self._origins = origins
+        self._metrics = metrics
+        self._tasks = tasks
+        self._clock = clock
+        self._connections_max = connections_max
+        self._seat = seat
+        self._log_out = log_out
+        self._connections: set[Connection] = set()
+        self._all_gone: asyncio.Event | None = None
+        self.is_closed = False
+
+    def accept(self, request: UpgradeRequest) -> Endpoint | Refusal:
+        """The transport's question before each upgrade."""
+        if not self._origins.allow(request.headers.get("origin"), request.headers.get("host")):
+            return Refusal(403, "this origin may not connect")
+        if self.is_closed:
+            return Refusal(503, "the server is shutting down", 1)
+        if len(self._connections) >= self._connections_max:
+            return Refusal(503, "too many connections", 5)
+        if request.path == "/":
+            return Latency(self._tasks)
+        match = _ROOM_PATH.fullmatch(request.path)
+        query = parse_qs(request.query)
+        session_id = query.get("sessionId", [""])[0]
+        if match is None or not _ID.fullmatch(session_id):
+            return Refusal(404, "expected /{processId}/{roomId}?sessionId=...")
+        token = query.get("reconnectionToken", [None])[0]
+        connection = Connection(Dialled(match[1], session_id, token, request.peer), self, self._clock)
+        self._connections.add(connection)
+        self._metrics.connections.set(len(self._connections))
+        return connection
+
+    def arrive(self, connection: Connection) -> None:
+        self._tasks.start(self._arrival(connection), f"arrival {connection.dialled.session_id}")
+
+    async def _arrival(self, connection: Connection) -> None:
+        dialled = connection.dialled
+        with structlog.contextvars.bound_contextvars(room=dialled.room_id, session=dialled.session_id):
+            await self._seat(connection)
+
+    def closed(self, connection: Connection, code: int) -> None:
+        self._connections.discard(connection)
+        self._metrics.connections.set(len(self._connections))
+        self._metrics.disconnect_counted(code)
+        if self._all_gone is not None and not self._connections:
+            self._all_gone.set()
+        _log.debug(
+            "connection closed", room=connection.dialled.room_id, session=connection.dialled.session_id, code=code
+        )
+
+    def log_out(self, player_id: str) -> None:
+        async def log_out() -> None:
+            await self._log_out(player_id)
+
+        self._tasks.start(log_out(), f"logout {player_id}")
+
+    async def watch(self) -> None:
+        """Look after every connection's clock until cancelled."""
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            now_ms = self._clock()
+            for connection in list(self._connections):
+                self._look_at(connection, now_ms)
+
+    def _look_at(self, connection: Connection, now_ms: int) -> None:
+        silent_s = (now_ms - connection.heard_at_ms) / 1000
+        if connection.stage is Stage.OPENED and now_ms - connection.opened_at_ms > limits.HANDSHAKE_S * 1000:
+            connection.send(terminating("handshake timeout"))
+            connection.close(CloseCode.MAY_RECONNECT, "JOIN_ROOM was not answered in time")
+        elif silent_s > limits.PING_S + limits.PONG_S:
+            connection.abort()
+        elif silent_s > limits.PING_S and not connection.is_pinged:
+            connection.ping()
+
+    async def gone(self, timeout_s: float) -> None:
+        """Wait until all connections have ended, then cut what is left."""
+        if self._connections:
+            self._all_gone = asyncio.Event()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._all_gone.wait(), timeout_s)
+        for connection in list(self._connections):
+            connection.abort()
+
+
+class Latency:
+    """The SDK's latency probe: a socket on "/" whose every message is answered with a pong, for a second."""
+
+    def __init__(self, tasks: Tasks) -> None:
+        self._tasks = tasks
+        self._wire: Wire | None = None
+
+    def opened(self, wire: Wire) -> None:
+        self._wire = wire
+        self._tasks.start(self._end(wire), "latency probe")
+
+    def message(self, frame: bytes) -> None:
+        if self._wire is not None:
+            self._wire.send(PONG)
+
+    def text(self) -> None: ...
+
+    def alive(self) -> None: ...
+
+    def closed(self, code: int) -> None:
+        self._wire = None
+
+    @staticmethod
+    async def _end(wire: Wire) -> None:
+        await asyncio.sleep(1.0)
+        wire.close(1000)

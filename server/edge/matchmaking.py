@@ -1,0 +1,192 @@
+"""
+Matchmaking: from "let me in" to a seat reservation, by Colyseus' five methods.
+
+    join          a listed room of that name; else a dormant one, which is activated
+    joinOrCreate  the same; else a new room
+    create        a new room
+    joinById      that room, listed or dormant
+    reconnect     the seat of the session that has the token
+
+A seat is promised in Redis by one call; the room itself decides when the socket arrives. Callers
+of the same name create one after the other, so that a crowd gets one room and not a hundred.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from random import SystemRandom
+from typing import Any
+from weakref import WeakValueDictionary
+
+import msgspec
+
+from contracts import limits
+from contracts.codes import MatchmakeCode
+from contracts.http import Seat, SeatRoom
+from server.core.faults import Unavailable
+from server.core.identifiers import new_id, token_hash
+from server.core.permissions import JOIN, permissions_of
+from server.core.seats import Membership, Player
+from server.presence.directory import FilterValue
+from server.presence.reservations import Placed, Refusal, Reservation, Reservations
+from server.runtime.node import Node
+from server.runtime.runner import RoomRunner
+from server.storage.rooms import OwnedBy, Rooms
+
+METHODS = ("create", "join", "joinOrCreate", "joinById", "reconnect")
+
+
+class NoSeat(Exception):
+    """Why there is no seat, by Colyseus' code; the text is for the person who asked."""
+
+    def __init__(self, code: MatchmakeCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Applicant(msgspec.Struct, frozen=True):
+    """Who asks for a seat, and the options that are for the room; no access token comes this far."""
+
+    player: Player
+    options: Mapping[str, Any]
+    protocol_version: str | None
+    resumes: bool
+
+
+class Matchmaker:
+    def __init__(
+        self,
+        node: Node,
+        rooms: Rooms,
+        reservations: Reservations,
+        reservation_s: float,
+        public_address: str | None,
+        random: SystemRandom,
+    ) -> None:
+        self._node = node
+        self._rooms = rooms
+        self._reservations = reservations
+        self._ttl_ms = int(reservation_s * 1000)
+        self._public_address = public_address
+        self._random = random
+        self._creating: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def seat(self, method: str, name_or_id: str, applicant: Applicant) -> Seat:
+        """Reserve a seat. Raises NoSeat, TooManyRooms, or a Fault."""
+        if JOIN not in permissions_of(applicant.player.role):
+            raise NoSeat(MatchmakeCode.AUTH_FAILED, f"the role {applicant.player.role!r} may not join")
+        if method == "joinById":
+            return await self._in_room(name_or_id, applicant)
+        if name_or_id not in self._node.games:
+            raise NoSeat(MatchmakeCode.NO_HANDLER, f'provided room name "{name_or_id}" not defined')
+        if method == "create":
+            return await self._in_new_room(name_or_id, applicant)
+        return await self._in_any_room(name_or_id, applicant, may_create=method == "joinOrCreate")
+
+    async def returning(self, room_id: str, token: str) -> tuple[Seat, Membership]:
+        """The seat of the session that has the reconnection token. It is used up by the socket, not here."""
+        runner = await self._node.room(room_id)
+        if runner is None:
+            raise NoSeat(MatchmakeCode.BAD_ROOM_ID, f'room "{room_id}" has been disposed.')
+        if not isinstance(runner, RoomRunner):
+            raise elsewhere(runner)
+        presented = token_hash(token)
+        for seat in runner.room.seats:
+            if presented in seat.tokens.counting:
+                return self._seat(runner.room.rules.name, room_id, seat.session_id), seat.member
+        raise NoSeat(MatchmakeCode.EXPIRED, "reconnection token invalid or expired.")
+
+    async def _in_any_room(self, name: str, applicant: Applicant, *, may_create: bool) -> Seat:
+        filters = self._filters(name, applicant)
+        reservation = self._reservation(applicant)
+        placed = await self._place(name, None, filters, reservation)
+        if isinstance(placed, Placed):
+            return self._placed(name, placed, reservation)
+        async with self._alone(name):
+            for _ in range(limits.PLACE_ATTEMPTS_MAX):
+                placed = await self._place(name, None, filters, reservation)
+                if isinstance(placed, Placed):
+                    return self._placed(name, placed, reservation)
+                dormant = await self._rooms.find_claimable(name, filters)
+                if dormant is None:
+                    break
+                runner = await self._node.room(dormant)
+                if isinstance(runner, RoomRunner):
+                    await self._node.publisher.publish_now(runner)
+            if may_create:
+                return await self._in_new_room(name, applicant)
+        raise NoSeat(MatchmakeCode.NO_ROOM, "no rooms found with provided criteria")
+
+    async def _in_new_room(self, name: str, applicant: Applicant) -> Seat:
+        runner = await self._node.create(name, applicant.options)
+        await self._node.publisher.publish_now(runner)
+        return await self._in_listed_room(name, runner.room.room_id, applicant)
+
+    async def _in_room(self, room_id: str, applicant: Applicant) -> Seat:
+        runner = await self._node.room(room_id)
+        if runner is None:
+            raise NoSeat(MatchmakeCode.BAD_ROOM_ID, f'room "{room_id}" not found')
+        if not isinstance(runner, RoomRunner):
+            raise elsewhere(runner)
+        name = runner.room.rules.name
+        await self._node.publisher.publish_now(runner)
+        return await self._in_listed_room(name, room_id, applicant)
+
+    async def _in_listed_room(self, name: str, room_id: str, applicant: Applicant) -> Seat:
+        reservation = self._reservation(applicant)
+        placed = await self._place(name, room_id, {}, reservation)
+        if isinstance(placed, Placed):
+            return self._placed(name, placed, reservation)
+        if placed is Refusal.LOCKED:
+            raise NoSeat(MatchmakeCode.BAD_ROOM_ID, f'room "{room_id}" is locked')
+        if placed is Refusal.FULL:
+            raise NoSeat(MatchmakeCode.UNHANDLED, f"{room_id} is already full.")
+        raise NoSeat(MatchmakeCode.BAD_ROOM_ID, f'room "{room_id}" not found')
+
+    async def _place(
+        self, name: str, room_id: str | None, filters: Mapping[str, FilterValue], reservation: Reservation
+    ) -> Placed | Refusal:
+        return await self._reservations.place(name, room_id, filters, reservation, self._ttl_ms)
+
+    def _filters(self, name: str, applicant: Applicant) -> dict[str, str | int | bool]:
+        found = ((key, applicant.options.get(key)) for key in self._node.games[name].filter_by)
+        return {key: value for key, value in found if isinstance(value, (str, int, bool))}
+
+    def _reservation(self, applicant: Applicant) -> Reservation:
+        return Reservation(
+            session_id=new_id(self._random),
+            player_id=applicant.player.player_id,
+            name=applicant.player.name,
+            role=applicant.player.role,
+            options=msgspec.json.encode(applicant.options),
+            protocol_version=applicant.protocol_version,
+            resume=applicant.resumes,
+        )
+
+    def _placed(self, name: str, placed: Placed, reservation: Reservation) -> Seat:
+        return self._seat(name, placed.room_id, reservation.session_id, placed.node_id, placed.public_address)
+
+    def _seat(
+        self, name: str, room_id: str, session_id: str, node_id: str | None = None, address: str | None = None
+    ) -> Seat:
+        process_id = node_id or self._node.node_id
+        address = address if node_id is not None else self._public_address
+        room = SeatRoom(name=name, room_id=room_id, process_id=process_id, public_address=address)
+        return Seat(
+            name=name,
+            session_id=session_id,
+            room_id=room_id,
+            process_id=process_id,
+            room=room,
+            public_address=address,
+        )
+
+    def _alone(self, name: str) -> asyncio.Lock:
+        lock = self._creating.get(name)
+        if lock is None:
+            lock = self._creating[name] = asyncio.Lock()
+        return lock
+
+
+def elsewhere(owner: OwnedBy) -> Unavailable:
+    """Another node has the room and is thought to live."""
+    return Unavailable(f"the room belongs to node {owner.node_id}", "refused")

@@ -1,0 +1,356 @@
+"""
+Node: one server process with its own lease, and the rooms it owns.
+
+    STARTING --registered--> SERVING --SIGTERM--> DRAINING --> (rooms released) --> RETIRED
+                                `--a write in doubt, or fenced--> DOOMED     the process ends at once
+
+Rooms are virtual actors: one activates when a client of its arrives, is claimed with the next
+epoch, and is rebuilt from its newest snapshot and the entries after it. It is released when
+nobody is in it for a while, or at a drain: only when all it did is durable.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Mapping
+from random import SystemRandom
+from typing import Any
+from weakref import WeakValueDictionary
+
+import msgspec
+import structlog
+
+from contracts import limits
+from contracts.codes import CloseCode, RejectCode
+from server.core.effects import LookUp
+from server.core.faults import Fault, Fenced
+from server.core.history import History
+from server.core.identifiers import new_id
+from server.core.journal import Entry
+from server.core.recovery import RoomSnapshot, recover
+from server.core.reject import Reject
+from server.core.room import Room, RoomLimits
+from server.ops.metrics import Metrics
+from server.rooms.base import Room as Rules
+from server.runtime.clock import Clock
+from server.runtime.committer import Committer
+from server.runtime.publisher import Publisher
+from server.runtime.runner import Pace, RoomRunner, Upkeep
+from server.runtime.tasks import Tasks
+from server.storage.rooms import OwnedBy, RoomRow
+from server.storage.stores import Stores
+
+_log = structlog.get_logger(service="node")
+
+#: Between two looks at what time alone ends.
+SWEEP_S = 0.25
+#: Rooms released at once in a drain.
+RELEASES_AT_ONCE = 4
+
+DRAINING = Reject(RejectCode.TERMINATING, "the server is shutting down; you will be reconnected")
+OVERLOADED = Reject(RejectCode.OVERLOADED, "the server is behind with its writes; try again in a moment")
+
+
+class TooManyRooms(Exception):
+    """This node holds as many rooms as it may."""
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """What the settings say of this node's rooms."""
+
+    room: RoomLimits
+    pace: Pace
+    lease_s: float
+    lease_renew_s: float
+    pending_actions_max: int
+    rooms_max: int
+
+
+class Node:
+    def __init__(
+        self,
+        node_id: str,
+        games: Mapping[str, type[Rules]],
+        stores: Stores,
+        publisher: Publisher,
+        committer: Committer,
+        tasks: Tasks,
+        metrics: Metrics,
+        terms: Terms,
+        clock: Clock,
+        random: SystemRandom,
+        on_doubt: Callable[[Fault], None],
+    ) -> None:
+        self.node_id = node_id
+        self.games = games
+        self.is_draining = False
+        self.publisher = publisher
+        self._stores = stores
+        self._committer = committer
+        self._tasks = tasks
+        self._metrics = metrics
+        self._terms = terms
+        self._clock = clock
+        self._random = random
+        self._on_doubt = on_doubt
+        self._rooms: dict[str, RoomRunner] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._lease_until = 0.0
+        self._upkeep = Upkeep(self._seats_changed, self._look_up, self._save, self._rebuild)
+
+    @property
+    def rooms(self) -> Collection[RoomRunner]:
+        return list(self._rooms.values())
+
+    @property
+    def is_lease_held(self) -> bool:
+        """By this process' own clock, counted from before each renewal began."""
+        return time.monotonic() < self._lease_until
+
+    # -- the node's life ------------------------------------------------------------------------------------------
+
+    async def start(self, home: str | None, address: str) -> None:
+        """Become a node; others of the same data folder, whose lock we hold, are dead: fence them. Raises a Fault."""
+        began = time.monotonic()
+        await self._stores.nodes.register(self.node_id, home, address, self._terms.lease_s)
+        self._lease_until = began + self._terms.lease_s
+        if home is not None:
+            fenced = await self._stores.nodes.fence_home(home, self.node_id)
+            if fenced:
+                _log.info("took over from a node that did not end cleanly", nodes=fenced)
+        await self.publisher.refresh()
+        self._tasks.start(self._committer.run(), "committer")
+        self._tasks.start(self._keep_lease(), "lease")
+        self._tasks.start(self._sweep(), "sweep")
+        self._tasks.start(self.publisher.run(), "publisher")
+
+    async def drain(self, close: CloseCode, reason: str) -> None:
+        """Stop taking, finish, snapshot, hand over, close; in that order."""
+        self.is_draining = True
+        for runner in self.rooms:
+            runner.room.refusal = DRAINING
+        limiter = asyncio.Semaphore(RELEASES_AT_ONCE)
+
+        async def release(runner: RoomRunner) -> None:
+            async with limiter, self._lock(runner.room.room_id):
+                await self._release(runner, close, reason)
+
+        outcomes = await asyncio.gather(*(release(runner) for runner in self.rooms), return_exceptions=True)
+        faults = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        if faults:
+            _log.error(
+                "some rooms could not be released; they will be taken over", rooms=len(faults), exc_info=faults[0]
+            )
+            return
+        await self.publisher.write()
+        await self._stores.nodes.retire(self.node_id)
+
+    def close_all(self, close: CloseCode, reason: str) -> None:
+        """Close every connection of every room at once."""
+        for runner in self.rooms:
+            runner.close_all(close, reason)
+
+    def announce(self, frame: bytes) -> None:
+        """A frame about the server itself, to everyone."""
+        for runner in self.rooms:
+            runner.announce(frame)
+
+    # -- rooms ----------------------------------------------------------------------------------------------------
+
+    def active(self, room_id: str) -> RoomRunner | None:
+        """The room, if it is active here and takes input."""
+        runner = self._rooms.get(room_id)
+        return runner if runner is not None and runner.takes_input else None
+
+    async def room(self, room_id: str) -> RoomRunner | OwnedBy | None:
+        """
+        The room, activated here if nobody has it; else who has it; None: no such room.
+
+        Raises a Fault, or TooManyRooms.
+        """
+        runner = self.active(room_id)
+        if runner is not None:
+            return runner
+        async with self._lock(room_id):
+            runner = self._rooms.get(room_id)
+            if runner is not None and runner.takes_input:
+                return runner
+            if runner is not None:
+                await self._release(runner, CloseCode.MAY_RECONNECT, "the room is rebuilt")
+            self._refuse_if_full()
+            claimed = await self._stores.rooms.claim(self.node_id, room_id)
+            if not isinstance(claimed, RoomRow):
+                return claimed
+            return await self._activate(claimed)
+
+    async def create(self, name: str, options: Mapping[str, Any]) -> RoomRunner:
+        """A new room of a game this server knows. Raises a Fault, or TooManyRooms."""
+        self._refuse_if_full()
+        game = self.games[name]
+        filters = {key: options[key] for key in game.filter_by if isinstance(options.get(key), (str, int, bool))}
+        row = RoomRow(
+            room_id=new_id(self._random),
+            name=name,
+            options=msgspec.json.encode(options),
+            metadata=b"{}",
+            filters=filters,
+            max_clients=game.max_clients,
+        )
+        async with self._lock(row.room_id):
+            return await self._activate(await self._stores.rooms.create(self.node_id, row))
+
+    async def _activate(self, row: RoomRow) -> RoomRunner:
+        """The room as its journal knows it, or, where that is empty, at its beginning."""
+        began = time.perf_counter()
+        now_ms = self._clock()
+        rules = self.games[row.name]()
+        found = await self._stores.snapshots.latest(row.room_id)
+        entries = await self._entries(row.room_id, found.room_seq if found is not None else 0)
+        if found is None and not entries:
+            room = Room(row.room_id, row.epoch, rules, _new_history(row.epoch), self._terms.room)
+        else:
+            room = recover(row.room_id, row.epoch, rules, self._terms.room, found, entries, now_ms)
+        runner = self._run(room, row)
+        if room.room_seq == 0:
+            options = msgspec.json.decode(row.options)
+            runner.step(lambda room: room.create(options, now_ms, self._random))
+        else:
+            runner.step(lambda room: room.drop_unconnected(now_ms, self._random))
+        _log.info(
+            "room active",
+            room=row.room_id,
+            name=row.name,
+            epoch=row.epoch,
+            room_seq=room.room_seq,
+            replayed=len(entries),
+            ms=round((time.perf_counter() - began) * 1000, 1),
+        )
+        return runner
+
+    def _run(self, room: Room, row: RoomRow) -> RoomRunner:
+        runner = RoomRunner(
+            room,
+            self._committer,
+            self._terms.pace,
+            self._upkeep,
+            self._metrics,
+            self._clock,
+            self._random,
+            row.created_at,
+            row.filters,
+        )
+        self._rooms[row.room_id] = runner
+        self._metrics.rooms.labels(row.name, "active").inc()
+        self.publisher.changed(runner, [])
+        return runner
+
+    async def _entries(self, room_id: str, after: int) -> list[Entry]:
+        entries: list[Entry] = []
+        while True:
+            page = await self._stores.journal.read(room_id, after + len(entries))
+            entries += page
+            if len(page) < limits.JOURNAL_PAGE_ROWS_MAX:
+                return entries
+
+    async def _release(self, runner: RoomRunner, close: CloseCode, reason: str) -> None:
+        """Give the room up, all of it durable, with a snapshot unless it is broken. Under its lock. Raises a Fault."""
+        room = runner.room
+        await runner.durable()
+        runner.release()
+        self._rooms.pop(room.room_id, None)
+        self._metrics.rooms.labels(room.rules.name, "active").dec()
+        self.publisher.closed(runner)
+        if not room.is_broken:
+            await self._stores.snapshots.write(self.node_id, runner.snapshot())
+        await self._stores.rooms.release(self.node_id, room.room_id)
+        runner.close_all(close, reason)
+        _log.info("room released", room=room.room_id, room_seq=room.room_seq, reason=reason)
+
+    def _lock(self, room_id: str) -> asyncio.Lock:
+        """Who activates or releases a room does it alone."""
+        lock = self._locks.get(room_id)
+        if lock is None:
+            lock = self._locks[room_id] = asyncio.Lock()
+        return lock
+
+    def _refuse_if_full(self) -> None:
+        if len(self._rooms) >= self._terms.rooms_max:
+            raise TooManyRooms(f"this node holds {self._terms.rooms_max} rooms")
+
+    # -- upkeep ---------------------------------------------------------------------------------------------------
+
+    def _seats_changed(self, runner: RoomRunner, session_ids: Collection[str]) -> None:
+        self.publisher.changed(runner, session_ids)
+
+    def _look_up(self, runner: RoomRunner, question: LookUp) -> None:
+        async def look_up() -> None:
+            room = runner.room
+            try:
+                room_seq = await self._stores.journal.room_seq_of(room.room_id, question.session_id, question.seq)
+            except Fault as fault:
+                _log.warning("an old number could not be looked up", room=room.room_id, fault=str(fault))
+                return
+            if runner.takes_input:
+                runner.step(lambda room: room.looked_up(question.link, question.seq, room_seq, question.request_id))
+
+        self._tasks.start(look_up(), f"look-up {runner.room.room_id}")
+
+    def _save(self, runner: RoomRunner, snapshot: RoomSnapshot) -> None:
+        async def save() -> None:
+            try:
+                await self._stores.snapshots.write(self.node_id, snapshot)
+            except Fenced as fault:
+                self._on_doubt(fault)
+            except Fault as fault:
+                _log.warning(
+                    "a snapshot was not written; the journal has it all", room=snapshot.room_id, fault=str(fault)
+                )
+
+        self._tasks.start(save(), f"snapshot {snapshot.room_id}")
+
+    def _rebuild(self, runner: RoomRunner) -> None:
+        async def rebuild() -> None:
+            async with self._lock(runner.room.room_id):
+                if not runner.is_over:
+                    await self._release(runner, CloseCode.MAY_RECONNECT, "the room is rebuilt")
+
+        self._tasks.start(rebuild(), f"rebuild {runner.room.room_id}")
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            refusal = OVERLOADED if self._committer.pending >= self._terms.pending_actions_max else None
+            self._metrics.pending_actions.set(self._committer.pending)
+            for runner in self.rooms:
+                if not self.is_draining:
+                    runner.room.refusal = refusal
+                runner.sweep()
+                if self._is_deserted(runner):
+                    self._tasks.start(self._hibernate(runner), f"hibernate {runner.room.room_id}")
+
+    def _is_deserted(self, runner: RoomRunner) -> bool:
+        empty_since = runner.empty_since_ms
+        return empty_since is not None and self._clock() - empty_since >= limits.ROOM_LINGER_S * 1000
+
+    async def _hibernate(self, runner: RoomRunner) -> None:
+        async with self._lock(runner.room.room_id):
+            if runner.takes_input and self._is_deserted(runner) and not self.is_draining:
+                await self._release(runner, CloseCode.MAY_RECONNECT, "hibernated")
+
+    async def _keep_lease(self) -> None:
+        """Renew in time; a database that cannot be reached makes nobody else the owner, so it is tried again."""
+        while True:
+            await asyncio.sleep(self._terms.lease_renew_s)
+            began = time.monotonic()
+            try:
+                await self._stores.nodes.renew(self.node_id, self._terms.lease_s)
+                self._lease_until = began + self._terms.lease_s
+            except Fenced as fault:
+                self._on_doubt(fault)
+                return
+            except Fault as fault:
+                _log.warning("the lease was not renewed", fault=str(fault))
+            await self.publisher.refresh()
+
+
+def _new_history(epoch: int) -> History:
+    return History(0, epoch, limits.HISTORY_ENTRIES_MAX, limits.HISTORY_BYTES_MAX)

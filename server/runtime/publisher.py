@@ -1,0 +1,158 @@
+"""
+Publisher: tells Redis what this node's rooms and sessions are, from one queue.
+
+Only whole records are written, after what they say is durable, so writing again repairs whatever
+was lost: a fault keeps the changes and tries again, and a Redis that came back empty gets
+everything (`publish_all`). Play never waits for it.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from server.core.faults import Fault
+from server.presence.directory import Directory, Listing
+from server.presence.sessions import SessionRecord, Sessions
+from server.runtime.clock import Clock
+from server.runtime.runner import RoomRunner
+
+_log = structlog.get_logger(service="publisher")
+
+#: How long changes gather, and how long a fault is waited out.
+GATHER_S = 0.05
+RETRY_S = 1.0
+
+
+class Publisher:
+    def __init__(
+        self,
+        directory: Directory,
+        sessions: Sessions,
+        node_id: str,
+        address: str,
+        public_address: str | None,
+        clock: Clock,
+        on_fault: Callable[[Fault], None],
+    ) -> None:
+        self._directory = directory
+        self._sessions = sessions
+        self._node_id = node_id
+        self._address = address
+        self._public_address = public_address
+        self._clock = clock
+        self._on_fault = on_fault
+        self._rooms: dict[str, RoomRunner] = {}
+        self._published: dict[str, SessionRecord] = {}
+        self._changed_rooms: set[str] = set()
+        self._changed_sessions: dict[str, str] = {}
+        self._closed_rooms: list[tuple[str, str, int]] = []
+        self._wakened = asyncio.Event()
+
+    def changed(self, runner: RoomRunner, session_ids: Iterable[str]) -> None:
+        """The room's listing, and these sessions of it, are not what Redis has."""
+        room_id = runner.room.room_id
+        self._rooms[room_id] = runner
+        self._changed_rooms.add(room_id)
+        self._changed_sessions.update((session_id, room_id) for session_id in session_ids)
+        self._wakened.set()
+
+    def closed(self, runner: RoomRunner) -> None:
+        """The room is no longer this node's."""
+        room = runner.room
+        self._rooms.pop(room.room_id, None)
+        self._changed_rooms.discard(room.room_id)
+        self._closed_rooms.append((room.rules.name, room.room_id, room.epoch))
+        self._wakened.set()
+
+    def publish_all(self) -> None:
+        """Redis may have forgotten everything."""
+        for runner in list(self._rooms.values()):
+            self.changed(runner, [seat.session_id for seat in runner.room.seats])
+
+    async def refresh(self) -> None:
+        """Keep this node's listings alive; a Redis that does not have them gets everything."""
+        try:
+            if not await self._directory.refresh(self._node_id):
+                self.publish_all()
+        except Fault as fault:
+            self._on_fault(fault)
+
+    async def publish_now(self, runner: RoomRunner) -> None:
+        """Write the room's listing at once, for a matchmaker that must find it. Raises a Fault."""
+        self._rooms[runner.room.room_id] = runner
+        await self._directory.publish(self._listing(runner))
+
+    async def run(self) -> None:
+        while True:
+            await self._wakened.wait()
+            await asyncio.sleep(GATHER_S)
+            self._wakened.clear()
+            await self.write()
+
+    async def write(self) -> None:
+        """Write what has changed; what a fault stopped stays changed."""
+        rooms, self._changed_rooms = self._changed_rooms, set()
+        sessions, self._changed_sessions = self._changed_sessions, {}
+        closed, self._closed_rooms = self._closed_rooms, []
+        try:
+            for name, room_id, epoch in closed:
+                await self._directory.remove(name, room_id, epoch)
+            for room_id in rooms:
+                if room_id in self._rooms:
+                    await self._directory.publish(self._listing(self._rooms[room_id]))
+            await self._write_sessions(sessions)
+        except Fault as fault:
+            self._on_fault(fault)
+            self._changed_rooms |= rooms
+            self._changed_sessions = {**sessions, **self._changed_sessions}
+            self._closed_rooms = closed + self._closed_rooms
+            await asyncio.sleep(RETRY_S)
+            self._wakened.set()
+
+    async def _write_sessions(self, changed: dict[str, str]) -> None:
+        records: list[SessionRecord] = []
+        ended: list[SessionRecord] = []
+        for session_id, room_id in changed.items():
+            runner = self._rooms.get(room_id)
+            seat = runner.room.seats.get(session_id) if runner is not None else None
+            if runner is not None and seat is not None:
+                member = seat.member
+                records.append(
+                    SessionRecord(
+                        session_id=session_id,
+                        room_id=room_id,
+                        room_name=runner.room.rules.name,
+                        player_id=member.player.player_id,
+                        name=member.player.name,
+                        role=member.player.role,
+                        node_id=self._node_id,
+                        connected=seat.link is not None,
+                        protocol_version=member.protocol_version,
+                        resume=member.resumes,
+                        token_hashes=seat.tokens.counting,
+                        at=self._clock(),
+                    )
+                )
+            elif (last := self._published.get(session_id)) is not None:
+                ended.append(last)
+        await self._sessions.put(records)
+        await self._sessions.remove(ended)
+        self._published.update((record.session_id, record) for record in records)
+        for record in ended:
+            del self._published[record.session_id]
+
+    def _listing(self, runner: RoomRunner) -> Listing:
+        room = runner.room
+        return Listing(
+            room_id=room.room_id,
+            name=room.rules.name,
+            node_id=self._node_id,
+            epoch=room.epoch,
+            address=self._address,
+            public_address=self._public_address,
+            clients=len(room.seats),
+            max_clients=room.rules.max_clients,
+            filters=dict(runner.filters),
+            created_at=runner.created_at,
+        )

@@ -1,0 +1,256 @@
+"""
+Room runner: one room's life on the event loop.
+
+It hands the room its inputs, its entries to the group committer, and performs its effects. It
+owns the room's one timer: the next delta, which goes out at the patch rate, or earlier when a
+durable change would otherwise grow older than the freshness bound.
+
+    ACTIVE --a step raised--> BROKEN --all it holds is out--> (the node rebuilds it)
+       `--released: hibernation, drain--> OVER     takes nothing more, writes nothing more
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+from random import Random
+from typing import TypeVar
+
+import msgspec
+import structlog
+
+from contracts.codes import CloseCode, Kind
+from server.core.effects import Close, Effect, LookUp, Send
+from server.core.link import Link
+from server.core.recovery import RoomSnapshot, snapshot_of
+from server.core.room import Room
+from server.ops.metrics import Metrics
+from server.presence.directory import FilterValue
+from server.runtime.clock import Clock
+from server.runtime.committer import Committer
+
+_log = structlog.get_logger(service="room")
+
+T = TypeVar("T")
+
+_SESSION_KINDS = frozenset({Kind.SESSION_JOIN, Kind.SESSION_DROP, Kind.SESSION_RECONNECT, Kind.SESSION_LEAVE})
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """When deltas go out, and how often the table gets a snapshot."""
+
+    patch_rate_s: float
+    freshness_s: float
+    snapshot_every: int
+
+
+class Upkeep(msgspec.Struct, frozen=True):
+    """What a room asks of its node."""
+
+    #: These sessions of it, as Redis shows them, have changed.
+    seats_changed: Callable[["RoomRunner", Collection[str]], None]
+    look_up: Callable[["RoomRunner", LookUp], None]
+    save: Callable[["RoomRunner", RoomSnapshot], None]
+    broken: Callable[["RoomRunner"], None]
+
+
+class RoomRunner:
+    def __init__(
+        self,
+        room: Room,
+        committer: Committer,
+        pace: Pace,
+        upkeep: Upkeep,
+        metrics: Metrics,
+        clock: Clock,
+        random: Random,
+        created_at: int,
+        filters: Mapping[str, FilterValue],
+    ) -> None:
+        self.room = room
+        self.created_at = created_at
+        self.filters = filters
+        self.random = random
+        self.is_over = False
+        self._committer = committer
+        self._pace = pace
+        self._upkeep = upkeep
+        self._metrics = metrics
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        #: Loop times: of the last delta, and since when the oldest durable change waits for one.
+        self._sent_at = 0.0
+        self._unsent_since: float | None = None
+        #: Intents applied and not yet durable: their roomSeq and when they came.
+        self._unacked: deque[tuple[int, float]] = deque()
+        #: Sessions whose seats changed, by the roomSeq that must be durable before Redis hears of it.
+        self._changed_seats: dict[str, int] = {}
+        self._waiting: list[asyncio.Future[None]] = []
+        self._snapshot: RoomSnapshot | None = None
+        self._snapshot_seq = room.output.history.base_seq
+        #: When the last session left, in Unix ms; None while there is one.
+        self.empty_since_ms: int | None = clock()
+
+    # -- inputs ---------------------------------------------------------------------------------------------------
+
+    def step(self, call: Callable[[Room], T]) -> T:
+        """Give the room one input; what it leaves behind is journaled and performed. The room must not be over."""
+        assert not self.is_over, "a released room has another owner"
+        result = call(self.room)
+        self._settle()
+        return result
+
+    def receive(self, link: Link, message_type: str | int, body: object, request_id: int | None) -> None:
+        """One decoded message of a session's live connection."""
+        room, came_at = self.room, time.perf_counter()
+        outcome = room.receive(link, message_type, body, self._clock(), self.random, request_id)
+        self._metrics.intent_counted(str(message_type), outcome)
+        if outcome == "applied":
+            self._unacked.append((room.room_seq, came_at))
+        self._settle()
+
+    def joined(self, link: Link, protocol_version: str, heartbeat_ms: int) -> None:
+        """The connection's join byte arrived; from now on only its new token counts."""
+        self.step(lambda room: room.joined(link, protocol_version, self._clock(), heartbeat_ms))
+        if link.seat is not None:
+            self._upkeep.seats_changed(self, [link.seat.session_id])
+
+    def drop(self, link: Link) -> None:
+        """The connection's socket is gone."""
+        if self.takes_input:
+            self.step(lambda room: room.drop(link, self._clock(), self.random))
+
+    def sweep(self) -> None:
+        """Let time end what it ends."""
+        if self.takes_input:
+            self.step(lambda room: room.sweep(self._clock(), self.random))
+
+    @property
+    def takes_input(self) -> bool:
+        return not (self.is_over or self.room.is_broken)
+
+    async def durable(self) -> None:
+        """Wait until everything applied by now is durable."""
+        if self.room.output.durable_seq < self.room.room_seq:
+            waiting = self._loop.create_future()
+            self._waiting.append(waiting)
+            await waiting
+
+    def _settle(self) -> None:
+        room = self.room
+        entries = room.take_entries()
+        if entries:
+            for entry in entries:
+                if entry.kind in _SESSION_KINDS and entry.session_id is not None:
+                    self._changed_seats[entry.session_id] = entry.room_seq
+                    self.empty_since_ms = None if len(room.seats) else self._clock()
+            self._committer.submit(self, entries)
+            self._take_snapshot_if_due()
+        self._perform(room.take_effects(self._clock()))
+        self._rebuild_if_broken()
+
+    # -- outputs --------------------------------------------------------------------------------------------------
+
+    def committed(self, room_seq: int) -> None:
+        """The journal is durable up to `room_seq`: the gate opens."""
+        room, now = self.room, time.perf_counter()
+        room.commit(room_seq)
+        self._perform(room.take_effects(self._clock()))
+        while self._unacked and self._unacked[0][0] <= room_seq:
+            self._metrics.ack_seconds.observe(now - self._unacked.popleft()[1])
+        self._tell_changed_seats(room_seq)
+        if self._snapshot is not None and self._snapshot.room_seq <= room_seq:
+            self._upkeep.save(self, self._snapshot)
+            self._snapshot = None
+        self._plan_delta()
+        self._rebuild_if_broken()
+        if self._waiting and room_seq == room.room_seq:
+            waiting, self._waiting = self._waiting, []
+            for future in waiting:
+                if not future.done():
+                    future.set_result(None)
+
+    def _tell_changed_seats(self, room_seq: int) -> None:
+        durable = [session_id for session_id, at in self._changed_seats.items() if at <= room_seq]
+        for session_id in durable:
+            del self._changed_seats[session_id]
+        if durable:
+            self._upkeep.seats_changed(self, durable)
+
+    def _plan_delta(self) -> None:
+        if not self.room.output.has_unsent:
+            self._unsent_since = None
+            return
+        now = self._loop.time()
+        if self._unsent_since is None:
+            self._unsent_since = now
+        at = min(self._sent_at + self._pace.patch_rate_s, self._unsent_since + self._pace.freshness_s)
+        if at <= now:
+            self._send_delta()
+        elif self._timer is None:
+            self._timer = self._loop.call_at(at, self._send_delta)
+
+    def _send_delta(self) -> None:
+        """The tick: one delta for all, encoded once."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        now = self._loop.time()
+        if self._unsent_since is not None and self.room.output.has_unsent:
+            self._metrics.staleness_seconds.observe(now - self._unsent_since)
+            if now < self._sent_at + self._pace.patch_rate_s:
+                self._metrics.freshness.inc()
+        self._sent_at = now
+        self._unsent_since = None
+        self._perform(self.room.tick(self._clock()))
+
+    def _perform(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, Send):
+                frame = effect.frame
+                for link in effect.links:
+                    link.send(frame)
+            elif isinstance(effect, Close):
+                effect.link.close(effect.code, effect.reason)
+            else:
+                self._upkeep.look_up(self, effect)
+
+    # -- snapshots and the end ------------------------------------------------------------------------------------
+
+    def snapshot(self) -> RoomSnapshot:
+        """The room as it stands, all of it durable."""
+        assert self.room.output.durable_seq == self.room.room_seq
+        return snapshot_of(self.room, self._clock())
+
+    def _take_snapshot_if_due(self) -> None:
+        """Taken now, written once its roomSeq is durable; one at a time."""
+        room = self.room
+        is_due = room.room_seq - self._snapshot_seq >= self._pace.snapshot_every
+        if is_due and self._snapshot is None and not room.is_broken:
+            self._snapshot = snapshot_of(room, self._clock())
+            self._snapshot_seq = room.room_seq
+
+    def _rebuild_if_broken(self) -> None:
+        room = self.room
+        if room.is_broken and room.output.durable_seq == room.room_seq and room.bug is not None:
+            bug, room.bug = room.bug, None
+            _log.error("a step raised; the room is rebuilt", room=room.room_id, room_seq=room.room_seq, exc_info=bug)
+            self._upkeep.broken(self)
+
+    def release(self) -> None:
+        """The room is this node's no more: it takes no input, and sends no delta."""
+        self.is_over = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def close_all(self, code: CloseCode, reason: str) -> None:
+        """Close every connection at once; sessions live on in the journal."""
+        self.room.close_all(code, reason)
+        self._perform(self.room.take_effects(self._clock()))
+
+    def announce(self, frame: bytes) -> None:
+        """A frame about the server itself, to everyone at once."""
+        self.room.announce(frame)
+        self._perform(self.room.take_effects(self._clock()))

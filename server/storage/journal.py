@@ -1,0 +1,83 @@
+"""
+Journal: entries into PostgreSQL, and back.
+
+A flush is one statement for all rooms' entries that wait, on a connection of its own: fenced, all or nothing, with the
+moves of characters that the entries make. One flush at a time; who calls it gathers the next one meanwhile.
+"""
+
+from collections.abc import Sequence
+
+from contracts import limits
+from server.core.faults import Fenced
+from server.core.journal import Entry
+from server.storage.database import Database
+from server.storage.moves import fold_moves
+
+#: Until a flush has answered, by our clock.
+FLUSH_S = 4.0
+_SEQ_MAX = 2**63 - 1
+#: PostgreSQL's command tag where the node's row let nothing through.
+_NOTHING_INSERTED = "INSERT 0 0"
+
+
+class Journal:
+    """The durable log of all rooms."""
+
+    def __init__(self, database: Database, flush_timeout_s: float = FLUSH_S) -> None:
+        self._database = database
+        self._link = database.link(flush_timeout_s)
+
+    async def flush(self, node_id: str, entries: Sequence[Entry]) -> None:
+        """Write the entries, which are one or more, durably, all or none. One call at a time.
+
+        Returns once they are committed. Raises, besides Fenced (nothing was written, nor will be): Unavailable (nothing
+        was; with reason `timeout` fewer at a time may do), OutcomeUnknown (also when cancelled), Poisoned (nothing was,
+        and an entry is to blame: it repeats a (room, roomSeq) or (room, session, seq), holds a text that PostgreSQL
+        can't, or takes a character that another session has)."""
+        moves = fold_moves(entries)
+        statement = "flush_with_moves" if moves else "flush"
+        _, tag = await self._link.run(statement, node_id, *_columns(entries), *moves, writes=True)
+        if tag == _NOTHING_INSERTED:
+            raise Fenced(f"node {node_id} is fenced")
+
+    async def read(
+        self, room_id: str, after: int = 0, up_to: int | None = None, limit: int = limits.JOURNAL_PAGE_ROWS_MAX
+    ) -> list[Entry]:
+        """The room's entries past `after`, up to and with `up_to`, the first `limit` of them, without their moves.
+
+        `tokens` is for the room's owner alone. Raises Unavailable."""
+        rows = await self._database.read("journal_read", room_id, after, _SEQ_MAX if up_to is None else up_to, limit)
+        return [Entry(*row) for row in rows]
+
+    async def end(self, room_id: str) -> tuple[int, int]:
+        """The last entry's (roomSeq, epoch); (0, 0) without one. Raises Unavailable."""
+        rows = await self._database.read("journal_end", room_id)
+        return (rows[0]["room_seq"], rows[0]["epoch"]) if rows else (0, 0)
+
+    async def room_seq_of(self, room_id: str, session_id: str, seq: int) -> int | None:
+        """The roomSeq at which the session's intent `seq` was applied, or None. Raises Unavailable."""
+        rows = await self._database.read("journal_room_seq_of", room_id, session_id, seq)
+        return rows[0]["room_seq"] if rows else None
+
+    async def last_seq_of(self, room_id: str, session_id: str) -> int:
+        """The highest number of the session's applied intents; 0 without any. Raises Unavailable."""
+        rows = await self._database.read("journal_last_seq_of", room_id, session_id)
+        return rows[0]["seq"] or 0
+
+
+def _columns(entries: Sequence[Entry]) -> list[list[object]]:
+    """The parameters of the entries for `flush.sql`, in its order."""
+    return [
+        [entry.room_id for entry in entries],
+        [entry.room_seq for entry in entries],
+        [entry.epoch for entry in entries],
+        [entry.kind for entry in entries],
+        [entry.at for entry in entries],
+        [entry.session_id for entry in entries],
+        [entry.player_id for entry in entries],
+        [entry.seq for entry in entries],
+        [entry.intent for entry in entries],
+        [entry.patch for entry in entries],
+        [entry.events for entry in entries],
+        [entry.tokens for entry in entries],
+    ]

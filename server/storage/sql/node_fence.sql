@@ -1,0 +1,1 @@
+UPDATE nodes SET fenced = true WHERE node_id = $1 AND NOT fenced

@@ -1,0 +1,1 @@
+SELECT node_id FROM nodes WHERE home = $1 AND NOT fenced AND node_id IS DISTINCT FROM $2
