@@ -22,12 +22,12 @@ class Gate(Generic[E]):
         assert not self._held or self._held[-1][0] <= room_seq, "a room's sequence only rises"
         self._held.append((room_seq, effect))
 
-    def open(self, durable: int) -> list[E]:
-        """Everything held for at most `durable`, in order; it is held no more."""
-        released: list[E] = []
+    def open(self, durable: int) -> list[tuple[int, E]]:
+        """Everything held for at most `durable`, in order, with what it was held for; it is held no more."""
+        released: list[tuple[int, E]] = []
         held = self._held
         while held and held[0][0] <= durable:
-            released.append(held.popleft()[1])
+            released.append(held.popleft())
         return released
 
     def __len__(self) -> int:

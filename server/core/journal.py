@@ -42,6 +42,7 @@ class Entry(msgspec.Struct, frozen=True):
     #: The durable events it emitted, a JSON array of {"type", "body", "to"}.
     events: bytes | None = None
     #: SHA-256 of the reconnection tokens that count from here on, 32 bytes each, joined; shown to no reader.
+    #: With joins, drops and reconnects.
     tokens: bytes | None = None
     character: CharacterMove | None = None
 

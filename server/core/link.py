@@ -2,8 +2,10 @@
 Link: one connection as its room sees it.
 
     OPENED --join byte--> JOINED --caught up--> LIVE --> CLOSED
+                             ^--session.resume--'
 
-A LIVE link gets every delta; a JOINED one is still owed its snapshot, or what it missed.
+A LIVE link gets every delta; a JOINED one is still owed its snapshot, or what it missed. One that
+the room has ended is CLOSED before its socket is.
 The edge gives `send` and `close` a socket; the core only decides who is sent what.
 """
 
@@ -27,7 +29,7 @@ class Link(ABC):
         self.stage = Stage.OPENED
         #: The seat it was given; None until it has one.
         self.seat: Seat | None = None
-        #: Whether it came with a reconnection token.
+        #: Whether it came with a reconnection token, and has not said `session.resume`.
         self.is_return = False
         #: Until when a client that resumes has to say from where; None if it need not.
         self.resume_by_ms: int | None = None

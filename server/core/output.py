@@ -7,6 +7,8 @@ Output: everything a room shows, in one order, and nothing before it is durable.
 
 A delta leads from S to D. A newcomer's snapshot is of one N, so it is a boundary: when the gate
 opens for N, the live links get their delta up to N, then the newcomer its snapshot, and both go on from N.
+
+Only what says nothing of the room's state goes past the gate: `say` and `end`.
 """
 
 from collections.abc import Sequence
@@ -16,12 +18,17 @@ import msgspec
 from contracts.events import Delta, VolatileDelta
 from server.core.colyseus.frames import header
 from server.core.colyseus.pack import pack
-from server.core.effects import Close, Effect, Send
+from server.core.effects import Close, Effect, LookUp, Send
 from server.core.gate import Gate
 from server.core.history import Change, Emitted, History, Patch
 from server.core.link import Link, Stage
 
 _STATE_DELTA = header(Delta.TYPE)
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    link: Link
+    frame: bytes
 
 
 class _Welcome(msgspec.Struct, frozen=True):
@@ -44,14 +51,15 @@ class _Volatile(msgspec.Struct, frozen=True):
     frame: bytes
 
 
-_Held = Send | _Welcome | _Farewell | _Volatile | Emitted
+_Held = _Answer | _Welcome | _Farewell | _Volatile | Emitted | LookUp
 
 
 class Output:
     def __init__(self, history: History) -> None:
         self.history = history
         self.restart()
-        self._gate: Gate[tuple[int, _Held]] = Gate()
+        self._gate: Gate[_Held] = Gate()
+        self._at_once: list[Effect] = []
         self._live: dict[str, Link] = {}
 
     def restart(self) -> None:
@@ -77,9 +85,20 @@ class Output:
             self._hold(emitted)
 
     def send(self, link: Link, frame: bytes) -> None:
-        self._hold(Send((link,), frame))
+        self._hold(_Answer(link, frame))
+
+    def look_up(self, question: LookUp) -> None:
+        """Held like any answer: what is applied by now can be found in the journal only once it is durable."""
+        self._hold(question)
 
     def welcome(self, link: Link, frames: Sequence[bytes]) -> None:
+        """
+        `frames` bring the link to where memory stands, and it is live from there on.
+
+        Until they go out it is sent nothing else of the room: they hold that already.
+        """
+        self._pause(link)
+        link.stage = Stage.JOINED
         self._hold(_Welcome(link, frames))
 
     def farewell(self, link: Link, frames: Sequence[bytes], code: int, reason: str) -> None:
@@ -88,15 +107,30 @@ class Output:
     def volatile(self, patch: Patch) -> None:
         self._hold(_Volatile(_STATE_DELTA + pack(VolatileDelta(patches=[patch]))))
 
+    def _hold(self, held: _Held) -> None:
+        self._gate.hold(self.applied_seq, held)
+
+    # -- what goes past the gate ----------------------------------------------------------------------------------
+
+    def say(self, links: Sequence[Link], frame: bytes) -> None:
+        """At once; for what says nothing of the room's state."""
+        self._at_once.append(Send(links, frame))
+
+    def end(self, link: Link, last_words: bytes, code: int, reason: str) -> None:
+        """Close a link at once. What is held for it never goes out."""
+        self.forget(link)
+        self.say((link,), last_words)
+        self._at_once.append(Close(link, code, reason))
+
     def forget(self, link: Link) -> None:
         """The link is gone; nothing more is sent to it."""
+        self._pause(link)
+        link.stage = Stage.CLOSED
+
+    def _pause(self, link: Link) -> None:
         seat = link.seat
         if seat is not None and self._live.get(seat.session_id) is link:
             del self._live[seat.session_id]
-        link.stage = Stage.CLOSED
-
-    def _hold(self, held: _Held) -> None:
-        self._gate.hold(self.applied_seq, (self.applied_seq, held))
 
     # -- what is released -----------------------------------------------------------------------------------------
 
@@ -106,16 +140,20 @@ class Output:
         self.durable_seq = durable_seq
 
     def release(self, server_time: float) -> list[Effect]:
-        """What the gate lets out by now."""
-        effects: list[Effect] = []
+        """What was said at once, then what the gate lets out by now."""
+        effects, self._at_once = self._at_once, []
         for room_seq, held in self._gate.open(self.durable_seq):
-            if isinstance(held, Send):
-                effects.append(held)
-            elif isinstance(held, Emitted):
-                effects.append(Send(self._recipients(held), held.frame))
+            if isinstance(held, Emitted):
+                self._broadcast(effects, self._recipients(held), held.frame)
             elif isinstance(held, _Volatile):
-                effects.append(Send(self.live, held.frame))
-            elif held.link.stage is not Stage.CLOSED:
+                self._broadcast(effects, self.live, held.frame)
+            elif held.link.stage is Stage.CLOSED:
+                continue
+            elif isinstance(held, _Answer):
+                effects.append(Send((held.link,), held.frame))
+            elif isinstance(held, LookUp):
+                effects.append(held)
+            else:
                 effects += self._delta_up_to(room_seq, server_time)
                 effects += [Send((held.link,), frame) for frame in held.frames]
                 if isinstance(held, _Farewell):
@@ -126,13 +164,14 @@ class Output:
         return effects
 
     def flush(self, server_time: float) -> list[Effect]:
-        """The delta of a tick: all that is durable and not yet sent."""
+        """The delta of a tick: all that is durable and not yet sent. The gate must have been opened that far."""
         return self._delta_up_to(self.durable_seq, server_time)
 
     def _delta_up_to(self, room_seq: int, server_time: float) -> list[Effect]:
-        base_seq, self._sent_seq = self._sent_seq, max(self._sent_seq, room_seq)
+        base_seq = self._sent_seq
         if base_seq >= room_seq:
             return []
+        self._sent_seq = room_seq
         effects: list[Effect] = []
         if self._live:
             effects.append(Send(self.live, self.delta(base_seq, room_seq, server_time)))
@@ -160,3 +199,8 @@ class Output:
         if emitted.to is None:
             return self.live
         return [self._live[session_id] for session_id in emitted.to if session_id in self._live]
+
+    @staticmethod
+    def _broadcast(effects: list[Effect], links: Sequence[Link], frame: bytes) -> None:
+        if links:
+            effects.append(Send(links, frame))

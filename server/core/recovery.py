@@ -2,8 +2,8 @@
 Recovery: a room from one snapshot and the entries after it, or from its entries alone.
 
 Only patches are folded and outcomes noted; no game code runs, so old journals load under new
-code. What comes out is the room as its journal knows it: seats that it calls connected have no
-link yet, and whoever activates the room drops them (`Room.drop_unconnected`).
+code. What comes out is the room as its journal knows it: sessions that it calls connected have no
+link yet, and whoever activates the room drops them (`Room.drop_unconnected`); a held one keeps its deadline.
 """
 
 from collections.abc import Iterable
@@ -30,10 +30,13 @@ class SessionRecord(msgspec.Struct, frozen=True, rename="camel"):
     """A session as a snapshot keeps it."""
 
     member: Membership
+    joined_seq: int
     tokens: tuple[bytes, ...]
-    last_seq: int
+    #: When its hold ends; None while it is connected.
+    held_until_ms: int | None = None
+    last_seq: int = 0
     #: By number: the roomSeq of an action, or the code of a reject.
-    outcomes: dict[int, int | RejectCode]
+    outcomes: dict[int, int | RejectCode] = {}
 
 
 class RoomSnapshot(msgspec.Struct, frozen=True):
@@ -41,6 +44,7 @@ class RoomSnapshot(msgspec.Struct, frozen=True):
 
     room_id: str
     room_seq: int
+    #: The journal's at that roomSeq; the room itself may have been claimed again since.
     epoch: int
     state: bytes
     sessions: bytes
@@ -57,7 +61,9 @@ def snapshot_of(room: Room, now_ms: int) -> RoomSnapshot:
     sessions = [
         SessionRecord(
             member=seat.member,
+            joined_seq=seat.joined_seq,
             tokens=seat.tokens.counting,
+            held_until_ms=seat.held_until_ms,
             last_seq=seat.sequence.last,
             outcomes={
                 seq: outcome.room_seq if isinstance(outcome, Applied) else outcome.code
@@ -69,7 +75,7 @@ def snapshot_of(room: Room, now_ms: int) -> RoomSnapshot:
     return RoomSnapshot(
         room_id=room.room_id,
         room_seq=room.room_seq,
-        epoch=room.epoch,
+        epoch=room.output.history.epoch_at(room.room_seq),
         state=msgspec.json.encode(plain(room.rules.state)),
         sessions=msgspec.json.encode(sessions),
         at=now_ms,
@@ -102,6 +108,7 @@ def recover(
     for entry in entries:
         _note(folded, entry, now_ms)
         history.append(_change(entry, tree))
+    history.trim(history.last_seq)
     rules.state = load(type(rules.state), tree)
     folded.output.restart()
     return folded
@@ -121,14 +128,18 @@ def _note(room: Room, entry: Entry, now_ms: int) -> None:
         return
     if entry.kind == Kind.SESSION_JOIN:
         member = msgspec.json.decode(entry.intent or b"", type=_JoinCause).member
-        _restore(room, SessionRecord(member, _hashes(entry.tokens), 0, {}), now_ms)
+        _restore(room, SessionRecord(member, entry.room_seq, _hashes(entry.tokens)), now_ms)
         return
     seat = room.seats.get(entry.session_id)
     assert seat is not None, "a session's entries lie between its join and its leave"
+    if entry.tokens is not None:
+        seat.tokens = Tokens(*_hashes(entry.tokens))
     if entry.kind == Kind.SESSION_LEAVE:
         room.seats.free(seat)
+    elif entry.kind == Kind.SESSION_DROP:
+        seat.held_until_ms = entry.at + room.limits.hold_ms
     elif entry.kind == Kind.SESSION_RECONNECT:
-        seat.tokens = Tokens(*_hashes(entry.tokens))
+        seat.held_until_ms = None
     elif entry.seq is not None:
         seat.sequence.found(entry.seq, entry.room_seq)
 
@@ -139,7 +150,10 @@ def _restore(room: Room, record: SessionRecord, now_ms: int) -> None:
         for seq, outcome in record.outcomes.items()
     }
     sequence = IntentSequence(limits.OUTCOMES_MAX, record.last_seq, outcomes)
-    room.seats.claim(Seat(record.member, Tokens(*record.tokens), sequence, room.new_bucket(now_ms)))
+    tokens = Tokens(*record.tokens)
+    seat = Seat(record.member, record.joined_seq, tokens, sequence, room.new_bucket(now_ms))
+    seat.held_until_ms = record.held_until_ms
+    room.seats.claim(seat)
 
 
 def _hashes(joined: bytes | None) -> tuple[bytes, ...]:

@@ -37,16 +37,40 @@ class Membership(msgspec.Struct, frozen=True, rename="camel"):
     resumes: bool = False
 
 
+class RoomLimits(msgspec.Struct, frozen=True):
+    """What the settings say of the sessions of every room."""
+
+    intent_rate: float
+    intent_burst: int
+    hold_ms: int
+    idle_ms: int
+
+
 class Seat:
-    """One session's place. `link` is None while the seat is held."""
+    """One session's place."""
 
-    __slots__ = ("active_at_ms", "bucket", "held_until_ms", "link", "member", "sequence", "tokens", "unreadable")
+    __slots__ = (
+        "active_at_ms",
+        "bucket",
+        "held_until_ms",
+        "joined_seq",
+        "link",
+        "member",
+        "sequence",
+        "tokens",
+        "unreadable",
+    )
 
-    def __init__(self, member: Membership, tokens: Tokens, sequence: IntentSequence, bucket: Bucket) -> None:
+    def __init__(
+        self, member: Membership, joined_seq: int, tokens: Tokens, sequence: IntentSequence, bucket: Bucket
+    ) -> None:
         self.member = member
+        #: The roomSeq of its join.
+        self.joined_seq = joined_seq
         self.tokens = tokens
         self.sequence = sequence
         self.bucket = bucket
+        #: Its connection; None while the seat is held, and after its session has ended.
         self.link: Link | None = None
         #: When the hold ends; None while claimed.
         self.held_until_ms: int | None = None
@@ -58,6 +82,19 @@ class Seat:
     @property
     def session_id(self) -> str:
         return self.member.session_id
+
+    def connect(self, link: Link, now_ms: int) -> None:
+        """The seat is claimed, by the session's new or first connection."""
+        link.seat, self.link = self, link
+        self.held_until_ms = None
+        self.active_at_ms = now_ms
+        self.unreadable = 0
+
+    def disconnect(self, held_until_ms: int) -> None:
+        """The seat is held. Without a join byte, the token that the connection came with still counts."""
+        self.tokens.lapse()
+        self.link = None
+        self.held_until_ms = held_until_ms
 
 
 class Seats:

@@ -28,6 +28,8 @@ from server.storage.statements import load_statements
 CONNECTIONS_MAX = 6
 #: Until a new connection answers.
 CONNECT_S = 2.0
+#: Until a probe knows.
+PROBE_S = 1.0
 #: Until a connection of the pool is free or made.
 ACQUIRE_S = 3.0
 #: Until a statement has answered, by our clock.
@@ -51,7 +53,7 @@ class Database:
             url, min_size=0, max_size=CONNECTIONS_MAX, reset=_keep_as_it_is, **self._connect_options(COMMAND_S)
         )
         self._links: list[Link] = []
-        self._probe = self.link(CONNECT_S)
+        self._probe = self.link(PROBE_S)
 
     @property
     def node_id(self) -> str:
@@ -69,12 +71,6 @@ class Database:
         for link in self._links:
             link.cut()
         self._pool.terminate()
-
-    async def identify(self, node_id: str) -> None:
-        """From here on connections carry this node's id. Those in use end with what they are doing."""
-        self._node_id = node_id
-        self._pool.set_connect_args(self._url, **self._connect_options(COMMAND_S))
-        await self._pool.expire_connections()
 
     def link(self, timeout_s: float) -> "Link":
         """A connection for one caller whose calls take `timeout_s` at most; it ends with the database's use."""
@@ -104,7 +100,7 @@ class Database:
         return await self._run(statement, args, writes=True)
 
     async def probe(self) -> Reason | None:
-        """None if PostgreSQL can be reached and written to, else why not. Takes two seconds at most."""
+        """None if PostgreSQL can be reached and written to, else why not. Takes a second at most."""
         try:
             rows, _ = await self._probe.run("probe", writes=False)
         except Fault as fault:
@@ -156,14 +152,13 @@ class Link:
     """
     One connection of its own to PostgreSQL, for one call at a time; opened when needed, opened anew when lost.
 
-        CLOSED --run--> OPEN --a fault, `cut`, another node id--> CLOSED
+        CLOSED --run--> OPEN --a fault, `cut`--> CLOSED
     """
 
     def __init__(self, database: Database, timeout_s: float) -> None:
         self._database = database
         self._timeout_s = timeout_s
         self._connection: asyncpg.Connection | None = None
-        self._connected_as = ""
         self._prepared: dict[str, Any] = {}
 
     async def run(self, statement: str, *args: object, writes: bool) -> tuple[list[Record], str]:
@@ -195,9 +190,8 @@ class Link:
         self._prepared = {}
 
     async def _prepare(self, statement: str) -> Any:
-        if self._connection is None or self._connection.is_closed() or self._connected_as != self._database.node_id:
+        if self._connection is None or self._connection.is_closed():
             self.cut()
-            self._connected_as = self._database.node_id
             self._connection = await self._database.connect(self._timeout_s)
         if statement not in self._prepared:
             self._prepared[statement] = await self._connection.prepare(self._database.statements[statement])

@@ -15,7 +15,7 @@ from server.core.permissions import PLAYER
 from server.core.room import Room, RoomLimits
 from server.core.seats import Membership, Player, Seat
 from server.core.state import apply, clear, load, plain
-from server.rooms.base import Room as Rules
+from server.rooms import base
 
 LIMITS = RoomLimits(intent_rate=1e9, intent_burst=10**9, hold_ms=60_000, idle_ms=600_000)
 TOKEN = bytes(32)
@@ -142,7 +142,7 @@ class Sitting:
         return None if move is None or move.profile is None else msgspec.json.decode(move.profile)
 
 
-def set_table(rules: Rules, state: Tree | None = None, seed: int = 1) -> Table:
+def set_table(rules: base.Room, state: Tree | None = None, seed: int = 1) -> Table:
     """A table with a room that is still to be created, or one that goes on from `state`."""
     if state is not None:
         rules.state = load(type(rules.state), state)

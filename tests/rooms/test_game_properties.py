@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.message import Tree
+from contracts.states import HP_MAX
 from server.core.state import plain
 from server.rooms.game import Game
-from server.rooms.game.room import HP_MAX, ITEMS
+from server.rooms.game.room import ITEMS
 from server.rooms.game.state import DOOR_CLOSED, FLOOR, MIDDLE, OPEN, SIZE, WALL, WATER
 from tests.rooms.table import Sitting, Table, set_table
 

@@ -17,6 +17,7 @@ from server.storage.rooms import RoomRow
 
 ME, OTHER = "node-me", "node-other"
 LEASE_S = 10.0
+TABLES = ("actions", "snapshots", "node_heartbeats", "nodes", "rooms", "characters")
 
 
 def entry(room_seq: int, room_id: str = "room-a", seq: int | None = None, **changes: Any) -> Entry:
@@ -68,11 +69,12 @@ async def let_have_renewed_long(connection: asyncpg.Connection, node_id: str) ->
 
 
 class Proxy:
-    """A TCP link to PostgreSQL. `ups` and `downs`: whether requests and replies pass; what doesn't pass waits."""
+    """A TCP link to PostgreSQL. Requests pass while `ups` is set, replies while `downs` is; what doesn't pass waits."""
 
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
         self.ups, self.downs = asyncio.Event(), asyncio.Event()
+        self._is_held = asyncio.Event()
         self._streams: list[asyncio.StreamWriter] = []
         self.thaw()
 
@@ -90,22 +92,30 @@ class Proxy:
             stream.transport.abort()
         self._streams.clear()
 
+    async def hold(self) -> None:
+        """Wait until something waits."""
+        self._is_held.clear()
+        await self._is_held.wait()
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server_reader, server_writer = await asyncio.open_connection(self._host, self._port)
         self._streams += [writer, server_writer]
         await asyncio.gather(
-            _pump(reader, server_writer, self.ups), _pump(server_reader, writer, self.downs), return_exceptions=True
+            self._pump(reader, server_writer, self.ups),
+            self._pump(server_reader, writer, self.downs),
+            return_exceptions=True,
         )
 
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, may_pass: asyncio.Event) -> None:
-    try:
-        while chunk := await reader.read(65536):
-            await may_pass.wait()
-            writer.write(chunk)
-            await writer.drain()
-    finally:
-        writer.close()
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, may_pass: asyncio.Event) -> None:
+        try:
+            while chunk := await reader.read(65536):
+                if not may_pass.is_set():
+                    self._is_held.set()
+                await may_pass.wait()
+                writer.write(chunk)
+                await writer.drain()
+        finally:
+            writer.close()
 
 
 @asynccontextmanager

@@ -9,14 +9,14 @@ import asyncpg
 import pytest
 
 from server.core.faults import Fenced
+from server.core.recovery import RoomSnapshot
 from server.storage.characters import Characters
 from server.storage.database import Database
 from server.storage.journal import Journal
 from server.storage.nodes import Nodes
 from server.storage.rooms import Rooms
-from server.core.recovery import RoomSnapshot
 from server.storage.snapshots import Snapshots
-from tests.storage.parts import LEASE_S, ME, OTHER, backend, count, entry, room, take
+from tests.storage.parts import LEASE_S, ME, OTHER, TABLES, backend, count, entry, room, take
 
 UNDER_WAY = "SELECT FROM nodes WHERE node_id = $1 AND NOT fenced FOR SHARE"
 WRITES: dict[str, Callable[[Database], Awaitable[object]]] = {
@@ -34,7 +34,6 @@ WRITES: dict[str, Callable[[Database], Awaitable[object]]] = {
     "character": lambda database: Characters(database).get_or_create(ME, "player-new", "name", b"{}"),
     "orphan": lambda database: Characters(database).give_back_orphan(ME, "player-1", "room-x", "session-x", b"new"),
 }
-TABLES = ("actions", "snapshots", "node_heartbeats", "rooms", "characters")
 
 
 async def _everything(connection: asyncpg.Connection) -> list[list[asyncpg.Record]]:

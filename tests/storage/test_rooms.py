@@ -11,7 +11,7 @@ import pytest
 from server.core.faults import Poisoned, Unavailable
 from server.storage.nodes import Nodes
 from server.storage.rooms import OwnedBy, RoomRow, Rooms
-from tests.storage.parts import LEASE_S, ME, OTHER, count, let_have_renewed_long, let_lease_lapse, room
+from tests.storage.parts import LEASE_S, ME, OTHER, backend, count, let_have_renewed_long, let_lease_lapse, room
 
 OTHERS = OwnedBy(OTHER, "127.0.0.1:2")
 
@@ -102,6 +102,20 @@ async def test_of_twenty_claims_at_once_one_wins_and_the_others_learn_who(
     assert won == [await rooms.get("room-a")]
     assert 2 == won[0].epoch
     assert [OwnedBy(str(won[0].owner), f"at {won[0].owner}")] * 19 == [a for a in answers if not isinstance(a, RoomRow)]
+
+
+async def test_a_claim_that_waited_for_that_of_a_node_newer_than_itself_loses(
+    rooms: Rooms, operator: asyncpg.Connection, holder: asyncpg.Connection
+) -> None:
+    await rooms.create(OTHER, room())
+    await rooms.release(OTHER, "room-a")
+    async with holder.transaction():
+        await holder.fetch("SELECT FROM rooms FOR UPDATE")
+        claim = asyncio.create_task(rooms.claim(ME, "room-a"))
+        await backend(operator, application_name=ME, wait_event_type="Lock")
+        await holder.execute("INSERT INTO nodes (node_id, address) VALUES ('node-newer', 'there')")
+        await holder.execute("UPDATE rooms SET owner = 'node-newer', status = 'active', epoch = 2")
+    assert OwnedBy("node-newer", "there") == await claim
 
 
 async def test_a_locked_row_makes_only_its_own_room_wait_and_not_for_long(

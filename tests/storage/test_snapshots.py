@@ -5,9 +5,9 @@ Snapshots: the newest at or before a roomSeq; few are kept.
 import asyncpg
 import pytest
 
+from server.core.recovery import RoomSnapshot
 from server.storage.database import Database
 from server.storage.nodes import Nodes
-from server.core.recovery import RoomSnapshot
 from server.storage.snapshots import Snapshots
 from tests.storage.parts import ME, count
 

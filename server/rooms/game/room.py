@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from contracts.intents import Action, Chat, Move
+from contracts.states import HP_MAX
 from server.core import permissions
 from server.core.reject import Reject, illegal
 from server.core.state import Grid, Map
@@ -33,7 +34,6 @@ from server.rooms.game.state import (
     World,
 )
 
-HP_MAX: Final = 10
 #: What one strike takes away.
 DAMAGE: Final = (1, 3)
 #: How many things a character can carry.
