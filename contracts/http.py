@@ -42,12 +42,17 @@ class GuestRequest(Body, frozen=True, kw_only=True):
 
 
 def checked_name(name: str) -> str:
-    """The name trimmed; raises ValueError unless it has 1 to 32 characters and no control characters."""
+    """The name trimmed; raises ValueError unless it has 1 to 32 characters, all of them text that can be shown."""
     name = name.strip()
     if not 1 <= len(name) <= limits.NAME_CHARS_MAX:
         raise ValueError(f"name: expected 1 to {limits.NAME_CHARS_MAX} characters after trimming, got {len(name)}")
     if has_control_characters(name):
         raise ValueError("name: expected no control characters")
+    if not name.isascii():
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise ValueError("name: expected no lone surrogates") from None
     return name
 
 

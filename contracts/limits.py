@@ -38,9 +38,6 @@ ACTION_CHARS_MAX = 32
 #: The target of an `intent.action`.
 TARGET_CHARS_MAX = 64
 
-#: Hit points of a character in full health.
-CHARACTER_HP = 10
-
 # -- connections ------------------------------------------------------------------------------------------------------
 #: From the upgrade to the JOIN_ROOM byte; past it the connection closes 4010.
 HANDSHAKE_S = 5.0

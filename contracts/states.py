@@ -57,7 +57,7 @@ class GameState(Tree, frozen=True, kw_only=True):
 
 
 class CounterState(Tree, frozen=True, kw_only=True):
-    """The `counter` room: a total, and how much each player name added to it. `last` is volatile."""
+    """The `counter` room: a total, and how much each session here added to it. `last`, a name, is volatile."""
 
     total: int
     added: dict[str, int]

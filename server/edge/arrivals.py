@@ -15,10 +15,11 @@ from weakref import WeakValueDictionary
 import msgspec
 import structlog
 
-from contracts import PROTOCOL_VERSION, limits
+from contracts import PROTOCOL_VERSION
 from contracts.codes import CloseCode, MatchmakeCode, RejectCode
 from contracts.events import VersionMismatch
 from contracts.http import CharacterProfile
+from contracts.states import HP_MAX
 from server.core.answers import terminating
 from server.core.colyseus.frames import join_room, room_data
 from server.core.colyseus.pack import pack
@@ -45,7 +46,7 @@ _CHARACTER_ATTEMPTS_MAX = 3
 
 def new_profile(name: str) -> bytes:
     """The character of a player who has none yet, as JSON."""
-    return msgspec.json.encode(CharacterProfile(name=name, hp=limits.CHARACTER_HP, inventory={}))
+    return msgspec.json.encode(CharacterProfile(name=name, hp=HP_MAX, inventory={}))
 
 
 class Arrivals:

@@ -1,4 +1,4 @@
-"""The smallest room: players add to one total, and all see who added last."""
+"""The smallest room: players add to one total, and all see how much each of them added, and who did last."""
 
 from contracts.intents import Add
 from server.core.state import Map, State, Volatile
@@ -18,7 +18,9 @@ class Counter(Room):
 
     @handles(Add)
     def add(self, step: Step, intent: Add) -> None:
-        name = step.player.name
         self.state.total += intent.amount
-        self.state.added[name] = self.state.added.get(name, 0) + intent.amount
-        self.state.last = name
+        self.state.added[step.session_id] = self.state.added.get(step.session_id, 0) + intent.amount
+        self.state.last = step.player.name
+
+    def on_leave(self, step: Step) -> None:
+        self.state.added.pop(step.session_id, None)

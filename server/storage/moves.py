@@ -57,10 +57,10 @@ def _fold(folded: dict[str, _Folded], entry: Entry, move: CharacterMove) -> None
     takes = move.kind == "take"
     character = folded.get(move.player_id)
     if character is None:
-        character = _Folded(move.player_id, *session, takes, takes, *session, entry.room_seq, None)
+        character = _Folded(move.player_id, *session, takes, False, *session, entry.room_seq, None)
         folded[move.player_id] = character
     elif (character.room_id, character.session_id) not in ((session, (None, None)) if takes else (session,)):
-        raise Poisoned(f"room {entry.room_id} moves a character that another session has", "error")
+        raise Poisoned(f"room {entry.room_id} moves a character that another session has")
     if takes:
         character.takes = True
         character.room_id, character.session_id, character.room_seq = *session, entry.room_seq

@@ -15,9 +15,8 @@ const { metafile } = await build({
   entryNames: "[name]-[hash]",
   bundle: true,
   minify: true,
-  sourcemap: true,
   format: "esm",
-  target: ["es2022"],
+  target: ["es2023"],
   metafile: true,
   logLevel: "warning",
 });

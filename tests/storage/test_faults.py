@@ -201,6 +201,7 @@ async def test_a_server_turned_read_only_is_unavailable_for_that_reason_and_then
         await nodes.register(ME, None, "", LEASE_S)
         assert await database.probe() is None
         await _set_read_only(operator, "on")
+        await _end_backends(operator)
         for call in (journal.flush(ME, [entry(1)]), nodes.renew(ME, LEASE_S)):
             with pytest.raises(Unavailable) as caught:
                 await call
@@ -214,11 +215,10 @@ async def test_a_server_turned_read_only_is_unavailable_for_that_reason_and_then
 
 
 async def _set_read_only(operator: asyncpg.Connection, value: str) -> None:
-    """For new sessions; the node's old ones are ended, as a failover would."""
+    """For new sessions only, as a failover is known only to new ones."""
     await operator.execute(f"""DO $$ BEGIN
         EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = {value}', current_database());
     END $$""")
-    await _end_backends(operator)
 
 
 async def _end_backends(operator: asyncpg.Connection) -> None:

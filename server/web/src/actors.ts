@@ -1,7 +1,6 @@
 /** Where characters are seen: between the tile they were on and the one they are on. */
 
 import type { PlayerState } from "holdfast-client";
-import { chanceOf } from "./noise.js";
 
 /** Tiles a second at which a character is seen walking. */
 const PACE = 8.6;
@@ -16,7 +15,6 @@ export interface Actor {
   /** When it last lost or won health, and how much it lost. */
   hurtAt: number;
   hurtBy: number;
-  readonly salt: number;
 }
 
 interface Followed extends Actor {
@@ -42,7 +40,7 @@ export class Actors {
     for (const [id, player] of Object.entries(players)) {
       const known = this.followed.get(id);
       if (!known) {
-        this.followed.set(id, arrived(id, player));
+        this.followed.set(id, arrived(player));
         continue;
       }
       if (player.hp !== known.hp) Object.assign(known, { hurtAt: now, hurtBy: known.hp - player.hp, hp: player.hp });
@@ -74,10 +72,10 @@ export class Actors {
   }
 }
 
-function arrived(id: string, { x, y, hp }: PlayerState): Followed {
+function arrived({ x, y, hp }: PlayerState): Followed {
   return {
     x, y, atX: x, atY: y, toX: x, toY: y, hp,
     isWalking: false, hurtAt: Number.NEGATIVE_INFINITY, hurtBy: 0,
-    bumpedAt: Number.NEGATIVE_INFINITY, bumpWay: [0, 0], salt: Math.floor(chanceOf(id) * 1000),
+    bumpedAt: Number.NEGATIVE_INFINITY, bumpWay: [0, 0],
   };
 }

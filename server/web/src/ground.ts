@@ -99,8 +99,8 @@ export class Ground {
     const [x, y] = [px >> 4, py >> 4];
     const own = this.tileAt(x, y);
     if (own !== "grass" && own !== "sand" && own !== "water") return this.builtKind(own, x, y);
-    const dx = (this.wobble.at(px, py) - 0.5) * 18;
-    const dy = (this.wobble.at(px + 97, py + 61) - 0.5) * 18;
+    const dx = (this.wobble.at(px, py) - 0.5) * 12;
+    const dy = (this.wobble.at(px + 97, py + 61) - 0.5) * 12;
     const beside = this.tileAt((px + Math.round(dx)) >> 4, (py + Math.round(dy)) >> 4);
     const shown = beside === "grass" || beside === "sand" || beside === "water" ? beside : own;
     return shown === "grass" ? GRASS : shown === "sand" ? SAND : WATER;

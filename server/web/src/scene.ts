@@ -211,11 +211,10 @@ export class Scene {
   private drawCharacter(player: PlayerState, actor: Actor, now: number): void {
     const step = actor.isWalking && !this.isCalm() ? (Math.floor(now / 110) % 2 === 0 ? 1 : 2) : 0;
     const sprite = this.sprites.character(player.playerId, player.facing, step);
-    const breath = !this.isCalm() && !actor.isWalking && Math.floor(now / 600 + chanceAt(actor.salt, 0) * 2) % 2 ? 1 : 0;
     this.drawShadow(actor.x, actor.y, 10);
     this.context.globalAlpha = player.connected ? 1 : 0.45;
     if (now - actor.hurtAt < 260 && Math.floor((now - actor.hurtAt) / 65) % 2 === 0) this.context.filter = "brightness(2.4)";
-    this.drawSprite(sprite, actor.x, actor.y, 2, TILE - sprite.height - 1 + breath * 0);
+    this.drawSprite(sprite, actor.x, actor.y, 2, TILE - sprite.height - 1);
     this.context.filter = "none";
     this.context.globalAlpha = 1;
   }
