@@ -80,6 +80,11 @@ class Arrivals:
             connection.send(terminating("unavailable"))
             connection.close(CloseCode.MAY_RECONNECT, "try again in a moment")
             self._count(token, "failed")
+        except Exception:
+            # A bug, or a journal that this code cannot read: that room's trouble, not the process'.
+            _log.exception("an arrival failed", room=connection.dialled.room_id)
+            connection.refuse(MatchmakeCode.UNHANDLED, "something went wrong here", CloseCode.ERROR)
+            self._count(token, "failed")
 
     async def _join(self, connection: Connection) -> None:
         dialled = connection.dialled
@@ -97,6 +102,8 @@ class Arrivals:
         async with self._alone(player):
             character = await self._character(runner, player)
             # The room may have been released while we waited; nothing is awaited from here to the seat.
+            if connection.is_closed:
+                return
             if not runner.takes_input:
                 raise Unavailable("the room was released meanwhile")
             refused = self._seated(runner, connection, member, reservation, character)

@@ -12,6 +12,7 @@ nobody is in it for a while, or at a drain: only when all it did is durable.
 import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from random import SystemRandom
 from typing import Any
 from weakref import WeakValueDictionary
@@ -95,7 +96,7 @@ class Node:
         self._rooms: dict[str, RoomRunner] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._lease_until = 0.0
-        self._upkeep = Upkeep(self._seats_changed, self._look_up, self._save, self._rebuild)
+        self._upkeep = Upkeep(self._refusal, self._seats_changed, self._look_up, self._save, self._rebuild)
 
     @property
     def rooms(self) -> Collection[RoomRunner]:
@@ -126,8 +127,6 @@ class Node:
     async def drain(self, close: CloseCode, reason: str) -> None:
         """Stop taking, finish, snapshot, hand over, close; in that order."""
         self.is_draining = True
-        for runner in self.rooms:
-            runner.room.refusal = DRAINING
         limiter = asyncio.Semaphore(RELEASES_AT_ONCE)
 
         async def release(runner: RoomRunner) -> None:
@@ -180,6 +179,10 @@ class Node:
             claimed = await self._stores.rooms.claim(self.node_id, room_id)
             if not isinstance(claimed, RoomRow):
                 return claimed
+            if claimed.name not in self.games:
+                _log.error("a room's game is not known here", room=room_id, name=claimed.name)
+                await self._stores.rooms.release(self.node_id, room_id)
+                return None
             return await self._activate(claimed)
 
     async def create(self, name: str, options: Mapping[str, Any]) -> RoomRunner:
@@ -254,14 +257,21 @@ class Node:
     async def _release(self, runner: RoomRunner, close: CloseCode, reason: str) -> None:
         """Give the room up, all of it durable, with a snapshot unless it is broken. Under its lock. Raises a Fault."""
         room = runner.room
-        await runner.durable()
+        while not runner.is_durable:
+            await runner.durable()
+        # No await from there to here: nothing of the room is in flight, and from now on it takes nothing.
         runner.release()
         self._rooms.pop(room.room_id, None)
         self._metrics.rooms.labels(room.rules.name, "active").dec()
         self.publisher.closed(runner)
         if not room.is_broken:
-            await self._stores.snapshots.write(self.node_id, runner.snapshot())
-        await self._stores.rooms.release(self.node_id, room.room_id)
+            await self._write_snapshot(runner.snapshot())
+        try:
+            await self._stores.rooms.release(self.node_id, room.room_id)
+        except Fault as fault:
+            # Ours in PostgreSQL and nobody's in memory: only a new node can have it.
+            self._on_doubt(fault)
+            raise
         runner.close_all(close, reason)
         _log.info("room released", room=room.room_id, room_seq=room.room_seq, reason=reason)
 
@@ -275,6 +285,12 @@ class Node:
     def _refuse_if_full(self) -> None:
         if len(self._rooms) >= self._terms.rooms_max:
             raise TooManyRooms(f"this node holds {self._terms.rooms_max} rooms")
+
+    def _refusal(self) -> Reject | None:
+        """Why no intent is taken now."""
+        if self.is_draining:
+            return DRAINING
+        return OVERLOADED if self._committer.pending >= self._terms.pending_actions_max else None
 
     # -- upkeep ---------------------------------------------------------------------------------------------------
 
@@ -295,34 +311,31 @@ class Node:
         self._tasks.start(look_up(), f"look-up {runner.room.room_id}")
 
     def _save(self, runner: RoomRunner, snapshot: RoomSnapshot) -> None:
-        async def save() -> None:
-            try:
-                await self._stores.snapshots.write(self.node_id, snapshot)
-            except Fenced as fault:
-                self._on_doubt(fault)
-            except Fault as fault:
-                _log.warning(
-                    "a snapshot was not written; the journal has it all", room=snapshot.room_id, fault=str(fault)
-                )
+        self._tasks.start(self._write_snapshot(snapshot), f"snapshot {snapshot.room_id}")
 
-        self._tasks.start(save(), f"snapshot {snapshot.room_id}")
+    async def _write_snapshot(self, snapshot: RoomSnapshot) -> None:
+        """Without it the next activation reads more entries, and that is all."""
+        try:
+            await self._stores.snapshots.write(self.node_id, snapshot)
+        except Fenced as fault:
+            self._on_doubt(fault)
+        except Fault as fault:
+            _log.warning("a snapshot was not written", room=snapshot.room_id, fault=str(fault))
 
     def _rebuild(self, runner: RoomRunner) -> None:
         async def rebuild() -> None:
             async with self._lock(runner.room.room_id):
                 if not runner.is_over:
-                    await self._release(runner, CloseCode.MAY_RECONNECT, "the room is rebuilt")
+                    with suppress(Fault):
+                        await self._release(runner, CloseCode.MAY_RECONNECT, "the room is rebuilt")
 
         self._tasks.start(rebuild(), f"rebuild {runner.room.room_id}")
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_S)
-            refusal = OVERLOADED if self._committer.pending >= self._terms.pending_actions_max else None
             self._metrics.pending_actions.set(self._committer.pending)
             for runner in self.rooms:
-                if not self.is_draining:
-                    runner.room.refusal = refusal
                 runner.sweep()
                 if self._is_deserted(runner):
                     self._tasks.start(self._hibernate(runner), f"hibernate {runner.room.room_id}")
@@ -334,7 +347,8 @@ class Node:
     async def _hibernate(self, runner: RoomRunner) -> None:
         async with self._lock(runner.room.room_id):
             if runner.takes_input and self._is_deserted(runner) and not self.is_draining:
-                await self._release(runner, CloseCode.MAY_RECONNECT, "hibernated")
+                with suppress(Fault):
+                    await self._release(runner, CloseCode.MAY_RECONNECT, "hibernated")
 
     async def _keep_lease(self) -> None:
         """Renew in time; a database that cannot be reached makes nobody else the owner, so it is tried again."""

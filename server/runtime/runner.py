@@ -23,6 +23,7 @@ from contracts.codes import CloseCode, Kind
 from server.core.effects import Close, Effect, LookUp, Send
 from server.core.link import Link
 from server.core.recovery import RoomSnapshot, snapshot_of
+from server.core.reject import Reject
 from server.core.room import Room
 from server.ops.metrics import Metrics
 from server.presence.directory import FilterValue
@@ -47,6 +48,8 @@ class Pace(msgspec.Struct, frozen=True):
 class Upkeep(msgspec.Struct, frozen=True):
     """What a room asks of its node."""
 
+    #: Why no intent is taken now; None as a rule.
+    refusal: Callable[[], Reject | None]
     #: These sessions of it, as Redis shows them, have changed.
     seats_changed: Callable[["RoomRunner", Collection[str]], None]
     look_up: Callable[["RoomRunner", LookUp], None]
@@ -104,6 +107,7 @@ class RoomRunner:
     def receive(self, link: Link, message_type: str | int, body: object, request_id: int | None) -> None:
         """One decoded message of a session's live connection."""
         room, came_at = self.room, time.perf_counter()
+        room.refusal = self._upkeep.refusal()
         outcome = room.receive(link, message_type, body, self._clock(), self.random, request_id)
         self._metrics.intent_counted(str(message_type), outcome)
         if outcome == "applied":
@@ -130,9 +134,14 @@ class RoomRunner:
     def takes_input(self) -> bool:
         return not (self.is_over or self.room.is_broken)
 
+    @property
+    def is_durable(self) -> bool:
+        """Whether everything applied is durable."""
+        return self.room.output.durable_seq == self.room.room_seq
+
     async def durable(self) -> None:
-        """Wait until everything applied by now is durable."""
-        if self.room.output.durable_seq < self.room.room_seq:
+        """Wait until everything applied is durable, however much more that is by then."""
+        if not self.is_durable:
             waiting = self._loop.create_future()
             self._waiting.append(waiting)
             await waiting

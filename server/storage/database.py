@@ -105,7 +105,10 @@ class Database:
             rows, _ = await self._probe.run("probe", writes=False)
         except Fault as fault:
             return fault.reason
-        return "read_only" if rows[0]["read_only"] else None
+        if not rows[0]["read_only"]:
+            return None
+        self._probe.cut()  # as in `_after`
+        return "read_only"
 
     async def _run(self, statement: str, args: tuple[object, ...], *, writes: bool) -> list[Record]:
         try:

@@ -193,7 +193,7 @@ class Bench:
         taken = object.__new__(Bench)
         taken.__dict__.update(self.__dict__)
         taken.journal = [entry for entry in self.journal if entry.room_seq <= self.room.output.durable_seq]
-        rules = rules or type(self.room.rules)()  # type: ignore[call-arg]
+        rules = rules or type(self.room.rules)()
         taken.room = recover("r1", self.room.epoch + 1, rules, self.limits, snapshot, entries, self.now_ms)
         return taken
 
