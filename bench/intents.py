@@ -1,4 +1,4 @@
-"""What the players of a room ask for: frames as the official SDK writes them, numbered from 1, legal from any spawn tile."""
+"""What players ask for: frames as the official SDK writes them, numbered from 1, legal from any spawn tile."""
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count

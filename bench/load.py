@@ -26,6 +26,8 @@ from contracts import PROTOCOL_VERSION
 
 #: How long after the last intent its answer may take before the run counts as failed.
 ANSWERS_S = 10.0
+#: Between the last join and the first intent.
+START_S = 0.5
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -67,52 +69,66 @@ class Heard(msgspec.Struct, frozen=True):
     acked: list[Acked]
     rejected: dict[str, int]
     unanswered: int
+    #: What the server said of its databases, each once.
+    degraded: list[str]
     problems: list[str]
     problem_count: int
 
 
-class Mark(msgspec.Struct, frozen=True):
-    """The measured time begins or ends; so many acks had come by then."""
-
-    acks: int
-
-
 def run(url: str, plan: Plan, to_parent: Connection) -> None:
-    """The process: sends a Mark at the begin and the end of the measured time, then a Heard."""
+    """The process: sends how many acks have come, when the measured time begins and when it ends; then a Heard."""
     uvloop.run(_run(url, plan, to_parent))
 
 
 async def _run(url: str, plan: Plan, to_parent: Connection) -> None:
-    records, random = Records(), Random(0)
-    players = await _join(url, plan, records, random)
-    start = time.perf_counter() + 0.1
-    records.measured_from = start + plan.warmup_s
-    await _play(players, plan.warmup_s, plan, start, random)
-    to_parent.send(Mark(len(records.acked)))
-    await _play(players, plan.seconds, plan, records.measured_from, random)
-    to_parent.send(Mark(len(records.acked)))
-    deadline = time.perf_counter() + ANSWERS_S
-    while time.perf_counter() < deadline and not all(player.is_done for player in players):
-        await asyncio.sleep(0.01)
+    records = Records()
+    players = await _join(url, plan, records)
+    warmup = round(plan.warmup_s * plan.rate)
+    start = time.perf_counter() + START_S
+    records.measured_from = start + warmup / plan.rate
+    await _play(players, range(warmup), start, plan.rate)
+    to_parent.send(len(records.acked))
+    await _play(players, range(warmup, warmup + round(plan.seconds * plan.rate)), start, plan.rate)
+    to_parent.send(len(records.acked))
+    for player in await _not_done(players):
+        records.wrong(f"session {player.session_id}: not all was answered and shown within {ANSWERS_S:g} s")
     unanswered = sum(player.open_intents for player in players)
     for player in players:
-        if not player.is_done:
-            records.wrong(f"session {player.session_id}: not all was answered and shown within {ANSWERS_S:g} s")
         player.leave()
     to_parent.send(_heard(records, unanswered))
 
 
-async def _play(players: Sequence[Player], seconds: float, plan: Plan, start: float, random: Random) -> None:
-    """Every player's intents that are due in these seconds, spread evenly at random over each period."""
-    for turn in range(round(seconds * plan.rate)):
-        for due, player in sorted((start + (turn + random.random()) / plan.rate, player) for player in players):
-            # The loop's timers count milliseconds, and some of them are short.
-            while (wait_s := due - time.perf_counter()) > 0:
-                await asyncio.sleep(max(wait_s, 0.001))
+async def _play(players: Sequence[Player], turns: range, start: float, rate: float) -> None:
+    """Each player's intents of these turns, one a turn, at its own phase of the period."""
+    phases = [(place + 0.5) / len(players) for place in range(len(players))]
+    for turn in turns:
+        for phase, player in zip(phases, players, strict=True):
+            due = start + (turn + phase) / rate
+            await _until(due)
             player.ask(due)
 
 
-async def _join(url: str, plan: Plan, records: Records, random: Random) -> list[Player]:
+async def _until(due: float) -> None:
+    """The loop's timers count milliseconds and may end early by one: never so here, for latency counts from `due`."""
+    wait_s = due - time.perf_counter()
+    while wait_s > 0:
+        await asyncio.sleep(max(wait_s, 0.001))
+        wait_s = due - time.perf_counter()
+
+
+async def _not_done(players: Sequence[Player]) -> Sequence[Player]:
+    """Who still lacks an answer, or the delta with the last of its room, after some time."""
+    deadline = time.perf_counter() + ANSWERS_S
+    waiting = players
+    while waiting and time.perf_counter() < deadline:
+        await asyncio.sleep(0.01)
+        waiting = [player for player in waiting if not player.is_done]
+    return waiting
+
+
+async def _join(url: str, plan: Plan, records: Records) -> list[Player]:
+    """The players, in an order that has nothing to do with their rooms."""
+    random = Random(0)
     rooms: list[str] = []
     players: list[Player] = []
     for number in range(plan.clients):
@@ -124,6 +140,7 @@ async def _join(url: str, plan: Plan, records: Records, random: Random) -> list[
         await ws_connect(lambda player=player: player, socket)
         players.append(player)
     await asyncio.wait_for(asyncio.gather(*(player.joined for player in players)), ANSWERS_S)
+    random.shuffle(players)
     return players
 
 
@@ -150,6 +167,7 @@ def _heard(records: Records, unanswered: int) -> Heard:
         acked=records.acked,
         rejected=records.rejected,
         unanswered=unanswered,
+        degraded=sorted({f"{event.dependency} {event.status} ({event.reason})" for event in records.degraded}),
         problems=records.problems,
         problem_count=records.problem_count,
     )

@@ -12,7 +12,7 @@ import msgspec
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
 from bench.intents import Course
-from contracts.events import HandshakeAck, IntentAck, RejectEvent, Snapshot
+from contracts.events import Degraded, HandshakeAck, IntentAck, RejectEvent, Snapshot
 from server.core.colyseus.frames import Opcode, header
 
 #: Problems kept in words; one is enough to fail.
@@ -21,6 +21,7 @@ PROBLEMS_MAX = 20
 _ACK = header(IntentAck.TYPE)
 _REJECT = header(RejectEvent.TYPE)
 _STATE = header(Snapshot.TYPE)
+_DEGRADED = header(Degraded.TYPE)
 _JOIN_BYTE = bytes((Opcode.JOIN_ROOM,))
 
 
@@ -60,6 +61,8 @@ class Records:
         self.late_ms: list[float] = []
         self.stale_ms: list[float] = []
         self.deltas = 0
+        #: As each player was told.
+        self.degraded: list[Degraded] = []
         #: (room, roomSeq) -> when its ack came.
         self.acked_at: dict[tuple[str, int], float] = {}
         #: By room, the highest roomSeq that was acked.
@@ -128,6 +131,8 @@ class Player(WSListener):
             self._hear_reject(payload)
         elif payload.startswith(_JOIN_BYTE):
             transport.send(WSMsgType.BINARY, _JOIN_BYTE)
+        elif payload.startswith(_DEGRADED):
+            self._records.degraded.append(msgspec.msgpack.decode(payload[len(_DEGRADED) :], type=Degraded))
         else:
             self._wrong(f"a frame that nobody here expects: {payload[:24]!r}")
 

@@ -8,13 +8,13 @@ is true is in PostgreSQL, and the next start finds it.
 """
 
 import asyncio
+import os
 import resource
 import signal
 import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from enum import IntEnum
 from importlib.metadata import version
 from pathlib import Path
 from random import SystemRandom
@@ -44,6 +44,7 @@ from server.edge.origins import Origins
 from server.edge.server import BoundedHttp, Server
 from server.edge.transport import uvicorn_protocol
 from server.embedded import start_embedded
+from server.exit_codes import ExitCode
 from server.games import known_games
 from server.ops import health
 from server.ops.dependencies import Dependency
@@ -58,7 +59,7 @@ from server.runtime.node import Node, Terms
 from server.runtime.publisher import Publisher
 from server.runtime.runner import Pace
 from server.runtime.tasks import Tasks
-from server.settings import Settings
+from server.settings import PREFIX, BadSetting, Problem, Settings
 from server.storage import migrations
 from server.storage.database import Database
 from server.storage.secrets import jwt_secret
@@ -71,27 +72,17 @@ PAGE = Path(__file__).parent / "web" / "dist"
 _STANDARD_CODES = (1000, 1001, 1002, 1005, 1006, 1007, 1009, 1011)
 
 
-class ExitCode(IntEnum):
-    """How `holdfast serve` ended."""
-
-    OK = 0
-    #: A task or a write ended in a way that only a restart settles.
-    DOUBT = 70
-    #: The databases could not be started or reached.
-    DATABASES = 69
-    #: The address is taken.
-    ADDRESS = 71
-    #: The schema does not fit this code.
-    SCHEMA = 65
-    #: A setting is wrong.
-    SETTINGS = 78
+class CannotListen(OSError):
+    """The address is taken or not ours to have; the text names it."""
 
 
 class App:
     """One node, from its settings to its end."""
 
-    def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
+    def __init__(self, settings: Settings, announce: Callable[[str], None], say: Callable[[str], None]) -> None:
+        """`announce` gets the one line that says where the server is, once ready; `say` what takes time before."""
         self._settings = settings
+        self._announce_ready = announce
         self._say = say
         self._exit_code = ExitCode.OK
         self._tasks = Tasks(self._on_crash)
@@ -102,7 +93,7 @@ class App:
         """
         Serve until a signal.
 
-        Raises EmbeddedFailed, SchemaRefused, a Fault, or OSError (the address) when it cannot begin.
+        Raises EmbeddedFailed, SchemaRefused, a Fault, BadSetting (a file of keys) or CannotListen when it cannot begin.
         """
         _raise_open_files()
         async with AsyncExitStack() as ends:
@@ -209,7 +200,7 @@ class App:
     async def _authority(self, database: Database) -> Authority:
         settings = self._settings
         if settings.jwt_jwks_file:
-            return Authority(b"", settings.jwt_audience, settings.jwt_issuer, load_jwks(settings.jwt_jwks_file))
+            return Authority(b"", settings.jwt_audience, settings.jwt_issuer, _keys_of(settings.jwt_jwks_file))
         secret = settings.jwt_secret.encode() or await jwt_secret(database)
         return Authority(secret, settings.jwt_audience, settings.jwt_issuer)
 
@@ -234,7 +225,7 @@ class App:
     def _is_ready(self) -> None:
         """The sockets are open."""
         _log.info("ready", address=self._address, node=self._node.node_id, transport=self._settings.transport)
-        self._say(f"Holdfast is ready: http://{self._address}")
+        self._announce_ready(f"Holdfast is ready: http://{self._address}")
 
     async def _drain(self) -> None:
         """Called by the server when it is to stop, while its connections still work."""
@@ -326,12 +317,22 @@ def _metrics_of(games: Mapping[str, type[Room]], shown: VersionAnswer) -> Metric
     return Metrics(intent_types, codes, shown.version, shown.protocol_version, shown.schema_hash)
 
 
+def _keys_of(path: str) -> Mapping[str, object]:
+    try:
+        return load_jwks(path)
+    except (OSError, ValueError) as error:
+        problem = Problem(f"{PREFIX}JWT_JWKS_FILE", f"{path!r} is no JWKS: {error}", '{"keys": [...]}')
+        raise BadSetting([problem]) from error
+
+
 def _listen(host: str, port: int) -> socket.socket:
-    """The listening socket; raises OSError with the address in it."""
+    """The listening socket. Raises CannotListen."""
     try:
         return socket.create_server((host, port), backlog=2048, reuse_port=False)
     except OSError as error:
-        raise OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror}") from error
+        # Python's text repeats the address; but a host that is not found has no number of the system's.
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise CannotListen(f"cannot listen on {host}:{port}: {why}") from error
 
 
 def _address(listener: socket.socket) -> str:

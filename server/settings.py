@@ -196,12 +196,14 @@ class SettingValue(msgspec.Struct, frozen=True):
     source: Source
 
 
-def load(environ: Mapping[str, str], overrides: Mapping[str, object] | None = None) -> Settings:
+def load(
+    environ: Mapping[str, str], overrides: Mapping[str, object] | None = None, *, is_to_serve: bool = False
+) -> Settings:
     """
     The checked settings. `overrides` are flags by field name (`{"port": 3000}`), `None` where not given.
 
     Raises `BadSetting` with every problem found: bad values, unknown `HOLDFAST_*` variables, unreadable
-    secret files, and settings that contradict each other.
+    secret files, and settings that contradict each other; those of a server also where only one database is named.
     """
     problems = list(_strangers(environ))
     values: dict[str, Any] = {}
@@ -215,6 +217,8 @@ def load(environ: Mapping[str, str], overrides: Mapping[str, object] | None = No
                 problems.append(Problem(_label(setting, source), str(error), setting.example))
     settings = Settings(**values)
     problems += _contradictions(settings)
+    if is_to_serve:
+        problems += _half_a_pair(settings)
     if problems:
         raise BadSetting(problems)
     return settings
@@ -288,3 +292,12 @@ def _contradictions(settings: Settings) -> Iterator[Problem]:
     if settings.patch_rate_ms > settings.freshness_ms:
         why = f"must not be above {PREFIX}FRESHNESS_MS ({settings.freshness_ms}), which would send first each time"
         yield Problem(f"{PREFIX}PATCH_RATE_MS", why, str(settings.freshness_ms // 2))
+
+
+def _half_a_pair(settings: Settings) -> Iterator[Problem]:
+    """A server takes both databases of an operator's, or runs both itself; what only reads needs no Redis."""
+    if bool(settings.database_url) != bool(settings.redis_url):
+        names = [f"{PREFIX}DATABASE_URL", f"{PREFIX}REDIS_URL"]
+        given, missing = names if settings.database_url else reversed(names)
+        example = next(setting.example for setting in declared(Settings) if _variable(setting) == missing)
+        yield Problem(missing, f"is missing, though {given} is given; give both, or neither for embedded ones", example)

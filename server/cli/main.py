@@ -1,23 +1,49 @@
 """The verbs of `holdfast`, each with its own `--help`."""
 
 import sys
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from server.cli import serve
+from server.cli import config, doctor, log, migrate, rooms, serve, state, token, types
+from server.cli.endings import endings
+
+
+class Verbs(TyperGroup):
+    """All verbs end alike."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with endings():
+            return super().invoke(ctx)
+
 
 app = typer.Typer(
+    cls=Verbs,
     help="An authoritative game-room server: every action is durable before anyone sees it.",
     no_args_is_help=True,
     add_completion=False,
-    pretty_exceptions_show_locals=False,
+    pretty_exceptions_enable=False,
 )
 app.command()(serve.serve)
+app.add_typer(migrate.verbs, name="migrate")
+app.command()(log.log)
+app.command()(state.state)
+app.command()(rooms.rooms)
+app.command()(token.token)
+app.command()(types.types)
+app.add_typer(config.verbs, name="config")
+app.command()(doctor.doctor)
 
 
 @app.callback()
-def _verbs() -> None:
-    """Keeps `serve` a verb while it is alone."""
+def _options(
+    shows_version: Annotated[bool, typer.Option("--version", is_eager=True, help="Show the version and exit.")] = False,
+) -> None:
+    if shows_version:
+        print(f"holdfast {version('holdfast')}")
+        raise typer.Exit
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from contracts.intents import Resume
 from server.core import answers
 from server.core.colyseus.frames import header
 from server.core.colyseus.pack import pack
+from server.core.effects import Returned
 from server.core.link import Link
 from server.core.output import Output
 from server.core.permissions import permissions_of
@@ -61,7 +62,7 @@ class CatchingUp:
             link.resume_by_ms = now_ms + int(limits.RESUME_S * 1000)
             self._output.send(link, handshake)
         else:
-            self._output.welcome(link, [handshake, *self._whole(now_ms)])
+            self._output.welcome(link, [handshake, *self._whole(now_ms)], Returned("snapshot"))
 
     def resume(self, link: Link, seat: Seat, resume: Resume, now_ms: int) -> None:
         """Exactly what the client missed since its roomSeq, or a snapshot; the ack says which."""
@@ -72,17 +73,20 @@ class CatchingUp:
             # A whole state is dear: whoever asks for it faster than for anything else has it when this runs out.
             link.resume_by_ms = link.resume_by_ms or now_ms + int(limits.RESUME_S * 1000)
             return
-        link.is_return = False
+        is_return, link.is_return = link.is_return, False
         link.resume_by_ms = None
         # What was before its join was never its to miss; who never got a snapshot says 0.
         recovered = resume.room_seq >= seat.joined_seq and self._output.history.reaches(resume.room_seq, resume.epoch)
         frames = self._missed(seat, resume.room_seq, now_ms) if recovered else self._whole(now_ms)
-        self._output.welcome(link, [self._answer(seat, recovered), *frames])
+        returned = Returned("delta" if recovered else "snapshot") if is_return else None
+        self._output.welcome(link, [self._answer(seat, recovered), *frames], returned)
 
     def wait_no_longer(self, link: Link, seat: Seat, now_ms: int) -> None:
         """Nothing was said by `resume_by_ms`."""
+        is_return, link.is_return = link.is_return, False
         link.resume_by_ms = None
-        self._output.welcome(link, [self._answer(seat, False), *self._whole(now_ms)])
+        returned = Returned("snapshot") if is_return else None
+        self._output.welcome(link, [self._answer(seat, False), *self._whole(now_ms)], returned)
 
     def _answer(self, seat: Seat, recovered: bool) -> bytes:
         room_seq, last_seq = self._output.applied_seq, seat.sequence.last

@@ -1,6 +1,7 @@
 """Effects: what a room wants done, as values. The runtime performs them, in the order they are returned."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
@@ -29,4 +30,10 @@ class LookUp(msgspec.Struct, frozen=True):
     request_id: int | None
 
 
-Effect = Send | Close | LookUp
+class Returned(msgspec.Struct, frozen=True):
+    """A reconnected session has been brought to where the room is; for whoever counts."""
+
+    by: Literal["delta", "snapshot"]
+
+
+Effect = Send | Close | LookUp | Returned

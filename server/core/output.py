@@ -18,7 +18,7 @@ import msgspec
 from contracts.events import Delta, VolatileDelta
 from server.core.colyseus.frames import header
 from server.core.colyseus.pack import pack
-from server.core.effects import Close, Effect, LookUp, Send
+from server.core.effects import Close, Effect, LookUp, Returned, Send
 from server.core.gate import Gate
 from server.core.history import Change, Emitted, History, Patch
 from server.core.link import Link, Stage
@@ -36,6 +36,7 @@ class _Welcome(msgspec.Struct, frozen=True):
 
     link: Link
     frames: Sequence[bytes]
+    returned: Returned | None
 
 
 class _Farewell(msgspec.Struct, frozen=True):
@@ -91,7 +92,7 @@ class Output:
         """Held like any answer: what is applied by now can be found in the journal only once it is durable."""
         self._hold(question)
 
-    def welcome(self, link: Link, frames: Sequence[bytes]) -> None:
+    def welcome(self, link: Link, frames: Sequence[bytes], returned: Returned | None = None) -> None:
         """
         `frames` bring the link to where memory stands, and it is live from there on.
 
@@ -99,7 +100,7 @@ class Output:
         """
         self._pause(link)
         link.stage = Stage.JOINED
-        self._hold(_Welcome(link, frames))
+        self._hold(_Welcome(link, frames, returned))
 
     def farewell(self, link: Link, frames: Sequence[bytes], code: int, reason: str) -> None:
         self._hold(_Farewell(link, frames, code, reason))
@@ -161,6 +162,8 @@ class Output:
                     effects.append(Close(held.link, held.code, held.reason))
                 else:
                     self._go_live(held.link)
+                    if held.returned is not None:
+                        effects.append(held.returned)
         return effects
 
     def flush(self, server_time: float) -> list[Effect]:

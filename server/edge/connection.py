@@ -178,23 +178,28 @@ class Connection(Link):
         try:
             parsed = frames.parse(frame)
             if isinstance(parsed, Message):
-                self._act(runner, parsed.type, unpack(parsed.payload) if parsed.payload else None, None)
+                self._act(runner, parsed.type, parsed.payload, None)
             elif isinstance(parsed, Request):
-                self._act(runner, parsed.type, unpack(parsed.payload) if parsed.payload else None, parsed.id)
+                self._act(runner, parsed.type, parsed.payload, parsed.id)
             elif isinstance(parsed, BytesMessage):
                 self._unreadable(runner, f"type: {parsed.type!r} is not a message of bytes here")
             elif parsed is Signal.PING:
                 self.send(frames.PONG)
             elif parsed is Signal.LEAVE:
                 self._leave(runner)
-        except (Malformed, Undecodable) as problem:
+        except Malformed as problem:
             self._unreadable(runner, str(problem))
 
-    def _act(self, runner: RoomRunner, message_type: str | int, body: object, request_id: int | None) -> None:
+    def _act(self, runner: RoomRunner, message_type: str | int, payload: bytes, request_id: int | None) -> None:
+        try:
+            body = unpack(payload)
+        except Undecodable as problem:
+            self._unreadable(runner, str(problem), request_id)
+            return
         if message_type == Resume.TYPE:
             resume = read(body, Resume)
             if isinstance(resume, Reject):
-                self._unreadable(runner, resume.message)
+                self._unreadable(runner, resume.message, request_id)
             else:
                 runner.step(lambda room: room.resume(self, resume, self._clock()))
         elif message_type == Logout.TYPE:
@@ -203,8 +208,8 @@ class Connection(Link):
         else:
             runner.receive(self, message_type, body, request_id)
 
-    def _unreadable(self, runner: RoomRunner, message: str) -> None:
-        runner.step(lambda room: room.unreadable(self, message))
+    def _unreadable(self, runner: RoomRunner, message: str, request_id: int | None = None) -> None:
+        runner.step(lambda room: room.unreadable(self, message, request_id))
 
     def _leave(self, runner: RoomRunner) -> None:
         seat = self.seat

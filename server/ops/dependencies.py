@@ -15,8 +15,8 @@ All sources feed one machine: the prober, flushes, presence calls. Time enters a
 from typing import Literal
 
 from contracts.events import Degraded
+from server.core.faults import Reason
 
-Reason = Literal["timeout", "refused", "read_only", "disk_full", "out_of_memory", "slow", "error"]
 Name = Literal["postgres", "redis"]
 Status = Literal["ok", "degraded", "unavailable"]
 

@@ -14,8 +14,8 @@ from typing import Any
 import structlog
 
 from contracts.events import Degraded
-from server.core.faults import Fault
-from server.ops.dependencies import Dependency, Name, Reason
+from server.core.faults import Fault, Reason
+from server.ops.dependencies import Dependency, Name
 
 PERIOD_S = 0.25
 TIMEOUT_S = 0.4
@@ -102,7 +102,9 @@ async def _reason_from(probe: Probe) -> Reason | None:
         return await probe()
     except TimeoutError:
         return "timeout"
-    except (Fault, OSError):
+    except Fault as fault:
+        return fault.reason
+    except OSError:
         return "refused"
     except Exception:
         log.exception("probe.raised")

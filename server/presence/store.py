@@ -1,24 +1,25 @@
 """
 Store: our connections to Redis, and the one place where its errors become faults.
 
-A call takes at most one deadline to be sent and one to be answered. Nothing is retried: a lost reply does not say that
-nothing happened, and redis-py's own retries would do some things twice and hold a caller for half a minute.
+A call has one deadline for all it does, after another to get its turn. Nothing is retried: a lost reply does not say
+that nothing happened, and redis-py's own retries would do some things twice and hold a caller for half a minute.
 
-What a failed call means depends on when it failed, and only the pool knows: whatever it raises came before the first
-byte was sent, so it is `Unavailable`. After that a cut or a timeout leaves a write `OutcomeUnknown`. A read has no
-outcome to wonder about.
+What a failed call means depends on when it failed: before a connection was had nothing was sent, so it is
+`Unavailable`; after that a cut or the deadline leaves a write `OutcomeUnknown`. A read has no outcome to wonder about.
+
+Why redis-py's pool and connections, and not its clients: they don't tell these two apart, and their timeouts rest on
+`asyncio.wait_for`, which on Python 3.11 swallows a cancellation that comes at the wrong moment.
 """
 
 import asyncio
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-import redis.asyncio
 from redis import exceptions as vendor
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
@@ -27,10 +28,12 @@ from server.core.faults import Fault, OutcomeUnknown, Unavailable
 
 #: Every key of ours begins so.
 PREFIX = "holdfast:"
-#: For a connection, and again for its answer.
+#: For a call once it has its turn: a connection, the sending and the replies.
 TIMEOUT_S = 0.5
-#: Calls beyond these wait for a connection, at most the timeout.
-CONNECTIONS_MAX = 16
+#: Calls at once, each with a connection; those beyond wait for their turn.
+CONNECTIONS_MAX = 64
+#: For a turn. Longer than a call, because a rush of players must not look like a Redis that is frozen.
+TURN_S = 2.0
 
 #: Why Redis does not serve us, in the words of `event.degraded`.
 Reason = Literal["timeout", "refused", "read_only", "out_of_memory", "error"]
@@ -67,29 +70,31 @@ class Store:
     Every method but `aclose` raises `Unavailable`; those that write, also `OutcomeUnknown`.
     """
 
-    def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S) -> None:
-        self._client = redis.asyncio.Redis.from_pool(_pool(url, timeout_s))
-        # Replies as Redis gives them: redis-py would make True of what SET with GET found.
-        self._client.response_callbacks.clear()
+    def __init__(self, url: str) -> None:
+        self._turns = asyncio.Semaphore(CONNECTIONS_MAX)
+        self._pool = ConnectionPool.from_url(
+            url,
+            socket_timeout=None,
+            retry=Retry(NoBackoff(), 0),
+            maint_notifications_config=MaintNotificationsConfig(enabled=False),
+        )
 
     async def read(self, *commands: Command) -> list[Any]:
         """The replies, in order; one round trip."""
-        with _faults(writes=False):
-            return await self._send(commands)
+        return [_checked(reply) for reply in await self._call(commands, writes=False)]
 
     async def write(self, *commands: Command) -> list[Any]:
-        """The replies, in order; one round trip. Not atomic: a fault may leave the first ones done."""
-        with _faults(writes=True):
-            return await self._send(commands)
+        """The replies, in order; one round trip. Not atomic: a fault may leave some of it done."""
+        return [_checked(reply) for reply in await self._call(commands, writes=True)]
 
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Any:
         """The script's reply. Atomic; all keys must be in one slot."""
-        with _faults(writes=True):
-            try:
-                return await self._client.evalsha(script.sha, len(keys), *keys, *args)
-            except vendor.NoScriptError:
-                # Nothing has run, so this is no retry; EVAL leaves the script loaded for the next call.
-                return await self._client.eval(script.text, len(keys), *keys, *args)
+        rest = (len(keys), *keys, *args)
+        [reply] = await self._call([("EVALSHA", script.sha, *rest)], writes=True)
+        if isinstance(reply, vendor.NoScriptError):
+            # Nothing has run, so this is no retry; EVAL leaves the script loaded for the next call.
+            [reply] = await self._call([("EVAL", script.text, *rest)], writes=True)
+        return _checked(reply)
 
     async def probe(self) -> Reason | None:
         """Why Redis would not take a write now; None if it took one."""
@@ -101,13 +106,40 @@ class Store:
 
     async def aclose(self) -> None:
         """Close the connections. Idempotent."""
-        await self._client.aclose()
+        await self._pool.aclose()
 
-    async def _send(self, commands: Sequence[Command]) -> list[Any]:
-        async with self._client.pipeline(transaction=False) as pipeline:
-            for command in commands:
-                pipeline.execute_command(*command)
-            return await pipeline.execute()
+    async def _call(self, commands: Sequence[Command], *, writes: bool) -> list[Any]:
+        """The replies as Redis gave them, refusals of single commands among them."""
+        if not commands:
+            return []
+        is_sent = False
+        try:
+            async with asyncio.timeout(TURN_S) as deadline, self._turns:
+                deadline.reschedule(asyncio.get_running_loop().time() + TIMEOUT_S)
+                connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]  # decorated untyped
+                is_sent = True
+                try:
+                    await connection.send_packed_command(connection.pack_commands(commands))
+                    return [await _reply(connection) for _ in commands]
+                finally:
+                    await self._pool.release(connection)
+        except (TimeoutError, OSError, vendor.RedisError) as error:
+            if is_sent and writes:
+                raise OutcomeUnknown(f"redis: {type(error).__name__} after sending") from error
+            raise Unavailable(f"redis: {type(error).__name__}") from error
+
+
+async def _reply(connection: AbstractConnection) -> Any:
+    try:
+        return await connection.read_response()
+    except vendor.ResponseError as refusal:
+        return refusal
+
+
+def _checked(reply: Any) -> Any:
+    if isinstance(reply, vendor.ResponseError):
+        raise Unavailable(f"redis: {type(reply).__name__}") from reply
+    return reply
 
 
 def reason_of(fault: Fault) -> Reason:
@@ -117,46 +149,9 @@ def reason_of(fault: Fault) -> Reason:
             return "read_only"
         case vendor.OutOfMemoryError():
             return "out_of_memory"
-        case vendor.TimeoutError():
+        case TimeoutError() | vendor.TimeoutError():
             return "timeout"
-        case vendor.ConnectionError():
+        case OSError() | vendor.ConnectionError():
             return "refused"
         case _:
             return "error"
-
-
-@contextmanager
-def _faults(*, writes: bool) -> Iterator[None]:
-    try:
-        yield
-    except (vendor.ConnectionError, vendor.TimeoutError) as error:
-        if writes and not isinstance(error, vendor.BusyLoadingError):
-            raise OutcomeUnknown(f"redis: {type(error).__name__} after sending") from error
-        raise Unavailable(f"redis: {type(error).__name__}") from error
-    except vendor.RedisError as error:
-        raise Unavailable(f"redis: {type(error).__name__}") from error
-
-
-class _Pool(redis.asyncio.BlockingConnectionPool):
-    """Hands out connections that are connected. What fails here was never sent."""
-
-    async def get_connection(self, command_name: str | None = None, *keys: Any, **options: Any) -> Any:
-        with _faults(writes=False):
-            # Over the whole of waiting, dialling and the handshake's replies, each of which has the timeout to itself.
-            try:
-                async with asyncio.timeout(self.timeout):
-                    return await super().get_connection()  # type: ignore[no-untyped-call]  # decorated untyped
-            except TimeoutError as error:
-                raise vendor.TimeoutError("no connection in time") from error
-
-
-def _pool(url: str, timeout_s: float) -> _Pool:
-    return _Pool.from_url(
-        url,
-        max_connections=CONNECTIONS_MAX,
-        timeout=timeout_s,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
-        retry=Retry(NoBackoff(), 0),
-        maint_notifications_config=MaintNotificationsConfig(enabled=False),
-    )

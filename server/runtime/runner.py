@@ -222,8 +222,10 @@ class RoomRunner:
                     link.send(frame)
             elif isinstance(effect, Close):
                 effect.link.close(effect.code, effect.reason)
-            else:
+            elif isinstance(effect, LookUp):
                 self._upkeep.look_up(self, effect)
+            else:
+                self._metrics.reconnects.inc(effect.by)
 
     # -- snapshots and the end ------------------------------------------------------------------------------------
 

@@ -204,8 +204,8 @@ class Bench:
         tape = Tape()
         member = Membership(session_id, Player(f"player-{session_id}", session_id.title(), role), "1", resumes)
         character = {"coins": 5} if self.room.rules.takes_characters else None
-        confirmation = bytes((Opcode.JOIN_ROOM,)) + session_id.encode()
         first = token(f"{session_id} 0")
+        confirmation = bytes((Opcode.JOIN_ROOM,)) + first
         refused = self.room.join(tape, member, options, character, first, confirmation, self.now_ms, self.random)
         assert refused is None
         self.settle()

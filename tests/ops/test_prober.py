@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from contracts.events import Degraded
-from server.core.faults import Unavailable
-from server.ops.dependencies import Dependency, Reason
+from server.core.faults import Reason, Unavailable
+from server.ops.dependencies import Dependency
 from server.ops.prober import Probe, Prober
 
 PERIOD_S = 0.001

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from server.presence import Directory, Placed, Reservations, Store
 from tests.presence.samples import listing, reservation, until
-from tests.presence.valkey import Valkey
+from tests.presence.valkey import Valkey, free_port
 
 
 async def test_every_script_stays_in_one_slot(tmp_path: Path) -> None:
-    valkey = Valkey(tmp_path, "--cluster-enabled", "yes")
+    valkey = Valkey(tmp_path, "--cluster-enabled", "yes", "--cluster-port", str(free_port()))
     valkey.run("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
 
     async def is_up() -> bool:

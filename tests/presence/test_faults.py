@@ -7,11 +7,12 @@ import pytest
 
 from server.core.faults import Fault, OutcomeUnknown, Unavailable
 from server.presence import Directory, Reason, Reservations, Revocations, Sessions, Store, reason_of
+from server.presence.store import TURN_S
 from tests.presence.samples import listing, record, reservation
 from tests.presence.valkey import Trouble, Valkey, fill_up, freeze, refuse, turn_read_only
 
 #: The deadline of 0.5 s, and what a busy machine adds.
-SOON_S = 0.9
+SOON_S = 1.5
 
 
 @pytest.mark.parametrize(
@@ -82,14 +83,14 @@ async def test_a_frozen_redis_holds_nobody_and_leaves_what_was_sent_unknown(
     assert time.monotonic() - started_s < 2 * SOON_S
 
 
-async def test_many_callers_of_a_frozen_redis_do_not_queue_up_behind_each_other(
+async def test_the_last_of_many_callers_of_a_frozen_redis_is_not_held_much_longer(
     frail_valkey: Valkey, frail_store: Store
 ) -> None:
     frail_valkey.freeze()
     started_s = time.monotonic()
-    outcomes = await asyncio.gather(*(frail_store.read(("GET", "key")) for _ in range(200)), return_exceptions=True)
+    outcomes = await asyncio.gather(*(frail_store.read(("GET", "key")) for _ in range(1000)), return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {Unavailable}
-    assert time.monotonic() - started_s < 2 * SOON_S
+    assert time.monotonic() - started_s < TURN_S + 2 * SOON_S
 
 
 async def test_a_thawed_redis_serves_at_once(frail_valkey: Valkey, frail_store: Store) -> None:
@@ -121,6 +122,18 @@ async def test_a_read_whose_reply_is_lost_is_unavailable(valkey: Valkey) -> None
         with pytest.raises(Unavailable):
             await store.read(("GET", "key"))
         await store.aclose()
+
+
+async def test_a_cancelled_call_ends_so_at_every_point_and_spoils_no_other(valkey: Valkey, store: Store) -> None:
+    valkey.run("SET", "mine", "mine")
+    for turns in range(30):
+        call = asyncio.create_task(store.read(*[("GET", "other")] * 3))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        is_cut_short = call.cancel()
+        await asyncio.wait({call})
+        assert call.cancelled() == is_cut_short
+        assert await store.read(("GET", "mine")) == [b"mine"]
 
 
 async def test_a_fault_names_no_secret_of_the_url() -> None:

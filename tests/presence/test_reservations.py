@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -80,7 +81,8 @@ async def test_a_seat_stays_taken_when_it_is_redeemed(directory: Directory, rese
 async def test_a_deadline_that_passed_frees_the_seat_by_itself(
     directory: Directory, reservations: Reservations
 ) -> None:
-    await directory.publish(listing("room-1", max_clients=1))
+    await directory.publish(listing("room-1", max_clients=2))
+    await reservations.place("game", "room-1", {}, reservation("other"), LONG_MS)
     await reservations.place("game", "room-1", {}, reservation("session-1"), 30)
     assert await reservations.place("game", "room-1", {}, reservation("session-2"), LONG_MS) is Refusal.FULL
 
@@ -92,7 +94,9 @@ async def test_a_deadline_that_passed_frees_the_seat_by_itself(
     assert await reservations.redeem("game", "room-1", "session-1") is None
 
 
-async def test_expired_reservations_are_not_counted(directory: Directory, reservations: Reservations) -> None:
+async def test_an_expired_reservation_neither_counts_nor_is_redeemed(
+    valkey: Valkey, directory: Directory, reservations: Reservations
+) -> None:
     await directory.publish(listing("room-1"))
     await reservations.place("game", "room-1", {}, reservation("session-1"), 30)
     await reservations.place("game", "room-1", {}, reservation("session-2"), LONG_MS)
@@ -101,6 +105,9 @@ async def test_expired_reservations_are_not_counted(directory: Directory, reserv
         return await reservations.reserved_count("game", "room-1") == 1
 
     await until(is_one)
+    assert valkey.run("EXISTS", "holdfast:{game}:reservation:room-1:session-1"), "the deadline decides, not the key"
+    assert await reservations.redeem("game", "room-1", "session-1") is None
+    assert await reservations.redeem("game", "room-1", "session-2") == reservation("session-2")
 
 
 async def test_the_same_session_is_counted_once(directory: Directory, reservations: Reservations) -> None:
@@ -163,19 +170,35 @@ async def test_a_room_matches_if_it_has_every_filter_asked_for(
     assert outcome == (Placed("room-1", NODE, None) if is_match else Refusal.NO_ROOM)
 
 
+@pytest.mark.parametrize(("room_id", "refusal"), [("room-1", Refusal.NOT_FOUND), (None, Refusal.NO_ROOM)])
 async def test_a_room_is_no_longer_found_when_its_node_s_lease_has_ended(
-    store: Store, reservations: Reservations
+    store: Store, reservations: Reservations, room_id: str | None, refusal: Refusal
 ) -> None:
     directory = Directory(store, ["game"], lease_s=0.03)
     await directory.refresh(NODE)
     await directory.publish(listing("room-1"))
 
     async def is_gone() -> bool:
-        outcome = await reservations.place("game", "room-1", {}, reservation(), LONG_MS)
-        return outcome is Refusal.NOT_FOUND
+        return await reservations.place("game", room_id, {}, reservation(), LONG_MS) is refusal
 
     await until(is_gone)
-    assert await reservations.place("game", None, {}, reservation(), LONG_MS) is Refusal.NO_ROOM
+
+
+@pytest.mark.parametrize("change", [{"locked": True}, {"private": True}, {"clients": 10}, {"filters": {}}])
+async def test_a_room_is_no_longer_found_when_its_owner_lists_it_otherwise(
+    directory: Directory, reservations: Reservations, change: dict[str, Any]
+) -> None:
+    await directory.publish(listing("room-1", filters={"mode": "duel"}))
+    await directory.publish(listing("room-1", **{"filters": {"mode": "duel"}, **change}))
+    assert await reservations.place("game", None, {"mode": "duel"}, reservation(), LONG_MS) is Refusal.NO_ROOM
+
+
+async def test_a_room_is_found_again_when_its_owner_lists_it_as_open(
+    directory: Directory, reservations: Reservations
+) -> None:
+    await directory.publish(listing("room-1", locked=True))
+    await directory.publish(listing("room-1"))
+    assert await reservations.place("game", None, {}, reservation(), LONG_MS) == Placed("room-1", NODE, None)
 
 
 async def test_a_removed_room_takes_its_reservations_with_it(directory: Directory, reservations: Reservations) -> None:

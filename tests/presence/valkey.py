@@ -18,9 +18,7 @@ class Valkey:
     def __init__(self, folder: Path, *options: str) -> None:
         self._folder = folder
         self._options = options
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.start()
 
@@ -75,6 +73,12 @@ def fill_up(valkey: Valkey) -> None:
 
 def freeze(valkey: Valkey) -> None:
     valkey.freeze()
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def valkey_program() -> Path:

@@ -76,7 +76,7 @@ export interface PlayerState {
   connected: boolean;
 }
 /**
- * The `counter` room: a total, and how much each player name added to it. `last` is volatile.
+ * The `counter` room: a total, and how much each session here added to it. `last`, a name, is volatile.
  */
 export interface CounterState {
   total: number;
@@ -430,7 +430,7 @@ export interface ClientMessages {
 
 export const PROTOCOL_VERSION = "1" as const;
 
-export const SCHEMA_HASH = "1b8632e4a5cc32937e316ba5eb9b6fa261a55939926d1e72ca60fdb450a98e18" as const;
+export const SCHEMA_HASH = "cb2141da698fd04d3cb5481488256782df87eb70beb9c3bedc5f03121c43625e" as const;
 
 export const TILE_NAMES = [
   "grass",

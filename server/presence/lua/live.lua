@@ -14,5 +14,6 @@ local function is_live(room_id)
   end
   redis.call("DEL", base .. "listing:" .. room_id)
   redis.call("ZREM", KEYS[1], room_id)
+  redis.call("ZREM", KEYS[2], room_id)
   return false
 end

@@ -181,8 +181,8 @@ function bannerOf({ status, attempt, degraded, ending }: View): string {
   if (status === "dropped") return `Connection lost. Reconnecting… (attempt ${attempt})`;
   if (status === "resuming") return "Connected again. Catching up…";
   if (status === "terminating") return `The server is ending this session: ${ending?.reason ?? ""}`;
-  const lacking = degraded.find(({ status }) => status !== "recovered");
-  if (!lacking) return "";
+  const lacking = degraded[0];
+  if (!lacking || status === "ended") return "";
   return lacking.dependency === "postgres"
     ? "The server can't keep anything at the moment. What you do waits until it can."
     : "Part of the server is unwell. Play goes on; joining may not.";
