@@ -88,6 +88,7 @@ class App:
         self._tasks = Tasks(self._on_crash)
         self._random = SystemRandom()
         self._is_doomed = False
+        self._draining: asyncio.Task[None] | None = None
 
     async def run(self) -> ExitCode:
         """
@@ -141,7 +142,14 @@ class App:
         metrics = self._metrics = _metrics_of(games, self._version)
         self._watch_stores(database, store)
         publisher = Publisher(
-            directory, sessions, database.node_id, self._address, public_address, clock, self._redis_failed
+            directory,
+            sessions,
+            database.node_id,
+            self._address,
+            public_address,
+            settings.hold_s,
+            clock,
+            self._redis_failed,
         )
         committer = Committer(
             lambda entries: stores.journal.flush(database.node_id, entries),

@@ -4,6 +4,7 @@ import hashlib
 from typing import Protocol
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-"
+_ID_CHARS_MAX = 64
 
 
 class Chance(Protocol):
@@ -15,6 +16,11 @@ class Chance(Protocol):
 def new_id(chance: Chance, characters: int = 12) -> str:
     """A room, session, player or node; 6 bits a character."""
     return "".join(chance.choices(_ALPHABET, k=characters))
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` has the form of an identity; nothing else is worth asking a database for."""
+    return 1 <= len(text) <= _ID_CHARS_MAX and all(character in _ALPHABET for character in text)
 
 
 def new_token(chance: Chance) -> str:

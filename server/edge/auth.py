@@ -121,7 +121,7 @@ def _access(claims: Mapping[str, Any], token: str) -> Access:
         name = checked_name(name if isinstance(name, str) else subject[: limits.NAME_CHARS_MAX])
     except ValueError as problem:
         raise BadToken(f"the access token's {problem}") from None
-    if not isinstance(role, str) or not 1 <= len(role) <= limits.NAME_CHARS_MAX:
+    if not isinstance(role, str) or not 1 <= len(role) <= limits.NAME_CHARS_MAX or not role.isprintable():
         raise BadToken("the access token's role is not usable")
     jti = claims.get("jti")
     # A token without a name of its own is known by its signature.

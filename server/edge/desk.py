@@ -18,6 +18,7 @@ from contracts import limits
 from contracts.codes import CloseCode
 from server.core.answers import terminating
 from server.core.colyseus.frames import PONG
+from server.core.identifiers import is_id
 from server.core.link import Stage
 from server.edge.connection import Connection, Dialled
 from server.edge.origins import Origins
@@ -30,7 +31,6 @@ _log = structlog.get_logger(service="edge")
 
 #: The last two segments are the node and the room (colyseus-wire.md 2.1); any node answers for any room.
 _ROOM_PATH = re.compile(r"/[A-Za-z0-9_-]+/([A-Za-z0-9_-]+)")
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _WATCH_S = 1.0
 
 
@@ -69,7 +69,7 @@ class Desk:
         match = _ROOM_PATH.fullmatch(request.path)
         query = parse_qs(request.query)
         session_id = query.get("sessionId", [""])[0]
-        if match is None or not _ID.fullmatch(session_id):
+        if match is None or not is_id(session_id):
             return Refusal(404, "expected /{processId}/{roomId}?sessionId=...")
         token = query.get("reconnectionToken", [None])[0]
         connection = Connection(Dialled(match[1], session_id, token, request.peer), self, self._clock)

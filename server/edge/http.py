@@ -164,6 +164,8 @@ class Routes:
     async def _rooms(self, request: Request) -> Response:
         """All rooms that have not ended, as PostgreSQL has them; how many are in each, as Redis says."""
         name = request.query_params.get("name")
+        if name is not None and name not in self._node.games:
+            return answer([])
         rows = await self._stores.rooms.listing(name)
         listed = {listing.room_id: listing for listing in await self._directory.listings(name)}
         return answer(

@@ -17,31 +17,45 @@ from contracts import limits
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """HTTP/1.1 by httptools; a head that grows too large or takes too long ends its connection."""
+    """HTTP/1.1 by httptools; a head, first or later, that grows too large or takes too long ends its connection."""
 
     _head_bytes = 0
+    #: Runs while a head is awaited or coming; between requests uvicorn's own patience counts.
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._head_timer = self.loop.call_later(limits.HANDSHAKE_S, self._head_is_late)
+        self._begin_head()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._begin_head()
 
     def data_received(self, data: bytes) -> None:
-        if self._head_timer is not None:
-            self._head_bytes += len(data)
-            if self._head_bytes > limits.HTTP_HEAD_BYTES_MAX and not self.cycle:
+        # As many bytes at once as the head may still have, for a body that came with it does not count.
+        while data and self._head_timer is not None and not self.transport.is_closing():
+            room = limits.HTTP_HEAD_BYTES_MAX - self._head_bytes
+            if room == 0:
                 self.transport.close()
                 return
-        super().data_received(data)
+            self._head_bytes += len(data[:room])
+            super().data_received(data[:room])
+            data = data[room:]
+        if data and not self.transport.is_closing() and self.transport.get_protocol() is self:
+            super().data_received(data)
 
     def on_headers_complete(self) -> None:
-        self._head_bytes = 0
         self._end_head_timer()
         super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_head_timer()
         super().connection_lost(exc)
+
+    def _begin_head(self) -> None:
+        if self._head_timer is None:
+            self._head_bytes = 0
+            self._head_timer = self.loop.call_later(limits.HANDSHAKE_S, self._head_is_late)
 
     def _end_head_timer(self) -> None:
         if self._head_timer is not None:

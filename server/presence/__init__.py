@@ -17,14 +17,13 @@ from server.presence.directory import Directory, FilterValue, Listing
 from server.presence.reservations import Placed, Refusal, Reservation, Reservations
 from server.presence.revocations import Revocations
 from server.presence.sessions import SessionRecord, Sessions
-from server.presence.store import Reason, Store, reason_of
+from server.presence.store import Store
 
 __all__ = [
     "Directory",
     "FilterValue",
     "Listing",
     "Placed",
-    "Reason",
     "Refusal",
     "Reservation",
     "Reservations",
@@ -32,5 +31,4 @@ __all__ = [
     "SessionRecord",
     "Sessions",
     "Store",
-    "reason_of",
 ]

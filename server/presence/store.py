@@ -15,7 +15,7 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from redis import exceptions as vendor
@@ -24,7 +24,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
-from server.core.faults import Fault, OutcomeUnknown, Unavailable
+from server.core.faults import Fault, OutcomeUnknown, Reason, Unavailable
 
 #: Every key of ours begins so.
 PREFIX = "holdfast:"
@@ -35,8 +35,6 @@ CONNECTIONS_MAX = 64
 #: For a turn. Longer than a call, because a rush of players must not look like a Redis that is frozen.
 TURN_S = 2.0
 
-#: Why Redis does not serve us, in the words of `event.degraded`.
-Reason = Literal["timeout", "refused", "read_only", "out_of_memory", "error"]
 #: A Redis command and its arguments.
 Command = tuple[str | bytes | int | float, ...]
 
@@ -101,7 +99,7 @@ class Store:
         try:
             await self.write(("SET", f"{PREFIX}probe", 1, "PX", _PROBE_MS))
         except Fault as fault:
-            return reason_of(fault)
+            return fault.reason
         return None
 
     async def aclose(self) -> None:
@@ -125,8 +123,8 @@ class Store:
                     await self._pool.release(connection)
         except (TimeoutError, OSError, vendor.RedisError) as error:
             if is_sent and writes:
-                raise OutcomeUnknown(f"redis: {type(error).__name__} after sending") from error
-            raise Unavailable(f"redis: {type(error).__name__}") from error
+                raise OutcomeUnknown(f"redis: {type(error).__name__} after sending", _reason_of(error)) from error
+            raise Unavailable(f"redis: {type(error).__name__}", _reason_of(error)) from error
 
 
 async def _reply(connection: AbstractConnection) -> Any:
@@ -138,13 +136,13 @@ async def _reply(connection: AbstractConnection) -> Any:
 
 def _checked(reply: Any) -> Any:
     if isinstance(reply, vendor.ResponseError):
-        raise Unavailable(f"redis: {type(reply).__name__}") from reply
+        raise Unavailable(f"redis: {type(reply).__name__}", _reason_of(reply)) from reply
     return reply
 
 
-def reason_of(fault: Fault) -> Reason:
-    """Why, for a fault that this package raised."""
-    match fault.__cause__:
+def _reason_of(error: BaseException) -> Reason:
+    """Why Redis does not serve us, in the words of `event.degraded`."""
+    match error:
         case vendor.ReadOnlyError():
             return "read_only"
         case vendor.OutOfMemoryError():

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from random import SystemRandom
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -23,9 +23,9 @@ import structlog
 from contracts import limits
 from contracts.codes import CloseCode, RejectCode
 from server.core.effects import LookUp
-from server.core.faults import Fault, Fenced
+from server.core.faults import Fault, Fenced, Unavailable
 from server.core.history import History
-from server.core.identifiers import new_id
+from server.core.identifiers import is_id, new_id
 from server.core.journal import Entry
 from server.core.recovery import RoomSnapshot, recover
 from server.core.reject import Reject
@@ -129,11 +129,15 @@ class Node:
         self.is_draining = True
         limiter = asyncio.Semaphore(RELEASES_AT_ONCE)
 
-        async def release(runner: RoomRunner) -> None:
-            async with limiter, self._lock(runner.room.room_id):
-                await self._release(runner, close, reason)
+        async def release(room_id: str) -> None:
+            async with limiter, self._lock(room_id):
+                runner = self._rooms.get(room_id)
+                if runner is not None:
+                    await self._release(runner, close, reason)
 
-        outcomes = await asyncio.gather(*(release(runner) for runner in self.rooms), return_exceptions=True)
+        # Whoever activates a room now holds its lock; nobody begins to.
+        room_ids = {*self._rooms, *self._locks}
+        outcomes = await asyncio.gather(*(release(room_id) for room_id in room_ids), return_exceptions=True)
         faults = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
         if faults:
             _log.error(
@@ -167,7 +171,7 @@ class Node:
         Raises a Fault, or TooManyRooms.
         """
         runner = self.active(room_id)
-        if runner is not None:
+        if runner is not None or not is_id(room_id):
             return runner
         async with self._lock(room_id):
             runner = self._rooms.get(room_id)
@@ -175,19 +179,19 @@ class Node:
                 return runner
             if runner is not None:
                 await self._release(runner, CloseCode.MAY_RECONNECT, "the room is rebuilt")
-            self._refuse_if_full()
+            self._refuse_if_unfit()
             claimed = await self._stores.rooms.claim(self.node_id, room_id)
             if not isinstance(claimed, RoomRow):
                 return claimed
             if claimed.name not in self.games:
                 _log.error("a room's game is not known here", room=room_id, name=claimed.name)
-                await self._stores.rooms.release(self.node_id, room_id)
+                await self._give_back(room_id)
                 return None
             return await self._activate(claimed)
 
     async def create(self, name: str, options: Mapping[str, Any]) -> RoomRunner:
-        """A new room of a game this server knows. Raises a Fault, or TooManyRooms."""
-        self._refuse_if_full()
+        """A new room of a game this server knows. Raises a Fault, TooManyRooms, or what its rules raise."""
+        self._refuse_if_unfit()
         game = self.games[name]
         filters = {key: options[key] for key in game.filter_by if isinstance(options.get(key), (str, int, bool))}
         row = RoomRow(
@@ -202,32 +206,44 @@ class Node:
             return await self._activate(await self._stores.rooms.create(self.node_id, row))
 
     async def _activate(self, row: RoomRow) -> RoomRunner:
-        """The room as its journal knows it, or, where that is empty, at its beginning."""
+        """A room that is ours by now, as its journal knows it; given back where that cannot be loaded."""
         began = time.perf_counter()
-        now_ms = self._clock()
-        rules = self.games[row.name]()
-        found = await self._stores.snapshots.latest(row.room_id)
-        entries = await self._entries(row.room_id, found.room_seq if found is not None else 0)
-        if found is None and not entries:
-            room = Room(row.room_id, row.epoch, rules, _new_history(row.epoch), self._terms.room)
-        else:
-            room = recover(row.room_id, row.epoch, rules, self._terms.room, found, entries, now_ms)
-        runner = self._run(room, row)
+        try:
+            room = await self._load(row)
+        except Exception:
+            await self._give_back(row.room_id)
+            raise
         if room.room_seq == 0:
-            options = msgspec.json.decode(row.options)
-            runner.step(lambda room: room.create(options, now_ms, self._random))
-        else:
-            runner.step(lambda room: room.drop_unconnected(now_ms, self._random))
+            await self._begin(room, row)
+        runner = self._run(room, row)
+        runner.step(lambda room: room.drop_unconnected(self._clock(), self._random))
         _log.info(
             "room active",
             room=row.room_id,
             name=row.name,
             epoch=row.epoch,
             room_seq=room.room_seq,
-            replayed=len(entries),
+            replayed=room.room_seq - room.output.history.base_seq,
             ms=round((time.perf_counter() - began) * 1000, 1),
         )
         return runner
+
+    async def _load(self, row: RoomRow) -> Room:
+        """From its newest snapshot and the entries after it; at roomSeq 0 where there is neither."""
+        rules = self.games[row.name]()
+        found = await self._stores.snapshots.latest(row.room_id)
+        entries = await self._entries(row.room_id, found.room_seq if found is not None else 0)
+        if found is None and not entries:
+            return Room(row.room_id, row.epoch, rules, _new_history(row.epoch), self._terms.room)
+        return recover(row.room_id, row.epoch, rules, self._terms.room, found, entries, self._clock())
+
+    async def _begin(self, room: Room, row: RoomRow) -> None:
+        """Its creation. One that its rules cannot create has ended: it would fail whoever asks next as well."""
+        try:
+            room.create(msgspec.json.decode(row.options), self._clock(), self._random)
+        except Exception:
+            await self._give_back(row.room_id, "ended")
+            raise
 
     def _run(self, room: Room, row: RoomRow) -> RoomRunner:
         runner = RoomRunner(
@@ -266,14 +282,18 @@ class Node:
         self.publisher.closed(runner)
         if not room.is_broken:
             await self._write_snapshot(runner.snapshot())
-        try:
-            await self._stores.rooms.release(self.node_id, room.room_id)
-        except Fault as fault:
-            # Ours in PostgreSQL and nobody's in memory: only a new node can have it.
-            self._on_doubt(fault)
-            raise
+        await self._give_back(room.room_id)
         runner.close_all(close, reason)
         _log.info("room released", room=room.room_id, room_seq=room.room_seq, reason=reason)
+
+    async def _give_back(self, room_id: str, status: Literal["dormant", "ended"] = "dormant") -> None:
+        """What is not in memory must not be ours in PostgreSQL. Raises a Fault."""
+        try:
+            await self._stores.rooms.release(self.node_id, room_id, status)
+        except Fault as fault:
+            # Only a new node can have it.
+            self._on_doubt(fault)
+            raise
 
     def _lock(self, room_id: str) -> asyncio.Lock:
         """Who activates or releases a room does it alone."""
@@ -282,7 +302,10 @@ class Node:
             lock = self._locks[room_id] = asyncio.Lock()
         return lock
 
-    def _refuse_if_full(self) -> None:
+    def _refuse_if_unfit(self) -> None:
+        """Before a room comes here."""
+        if self.is_draining:
+            raise Unavailable("the node is draining", "refused")
         if len(self._rooms) >= self._terms.rooms_max:
             raise TooManyRooms(f"this node holds {self._terms.rooms_max} rooms")
 

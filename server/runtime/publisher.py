@@ -32,15 +32,19 @@ class Publisher:
         node_id: str,
         address: str,
         public_address: str | None,
+        hold_s: float,
         clock: Clock,
         on_fault: Callable[[Fault], None],
     ) -> None:
+        """Session records live in Redis for `hold_s` and a little: all are written again before that."""
         self._directory = directory
         self._sessions = sessions
         self._node_id = node_id
         self._address = address
         self._public_address = public_address
         self._clock = clock
+        self._all_again_every_ms = int(hold_s * 1000 / 2)
+        self._all_again_ms = 0
         self._on_fault = on_fault
         self._rooms: dict[str, RoomRunner] = {}
         self._published: dict[str, SessionRecord] = {}
@@ -62,6 +66,10 @@ class Publisher:
         room = runner.room
         self._rooms.pop(room.room_id, None)
         self._changed_rooms.discard(room.room_id)
+        # Their records stay for the hold time: whoever has the room next goes on from them.
+        gone = [session_id for session_id, record in self._published.items() if record.room_id == room.room_id]
+        for session_id in gone:
+            del self._published[session_id]
         self._closed_rooms.append((room.rules.name, room.room_id, room.epoch))
         self._wakened.set()
 
@@ -71,9 +79,11 @@ class Publisher:
             self.changed(runner, [seat.session_id for seat in runner.room.seats])
 
     async def refresh(self) -> None:
-        """Keep this node's listings alive; a Redis that does not have them gets everything."""
+        """Keep this node's listings and session records alive; a Redis that lost any gets everything."""
         try:
-            if not await self._directory.refresh(self._node_id):
+            is_forgotten = not await self._directory.refresh(self._node_id)
+            if is_forgotten or self._clock() >= self._all_again_ms:
+                self._all_again_ms = self._clock() + self._all_again_every_ms
                 self.publish_all()
         except Fault as fault:
             self._on_fault(fault)

@@ -7,12 +7,12 @@ import subprocess
 
 import pytest
 from jsonschema import Draft202012Validator
-from samples import FROM_CLIENT, FROM_SERVER, ROOT, as_json
 
 from contracts import PROTOCOL_VERSION, intents
 from contracts.message import Message
 from contracts.version import schema_hash, schemas
 from server.tools import types
+from tests.contracts.samples import FROM_CLIENT, FROM_SERVER, ROOT, as_json
 
 SAMPLES = FROM_SERVER | FROM_CLIENT
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from samples import FROM_CLIENT, FROM_SERVER, GOLDEN, ROOT, as_json, golden
 
 from contracts import events, intents
 from server.core.colyseus import records
 from server.core.colyseus.pack import pack
 from server.core.state.merge import apply
+from tests.contracts.samples import FROM_CLIENT, FROM_SERVER, GOLDEN, ROOT, as_json, golden
 
 BYTES = json.loads(GOLDEN.read_text(encoding="utf-8"))
 VECTORS = json.loads(GOLDEN.with_name("merge_vectors.json").read_text(encoding="utf-8"))

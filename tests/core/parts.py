@@ -15,7 +15,7 @@ from contracts.intents import Add, Chat, Resume
 from contracts.limits import HISTORY_BYTES_MAX, HISTORY_ENTRIES_MAX
 from contracts.message import Tree
 from server.core.colyseus.frames import Opcode, header
-from server.core.effects import Close, Effect, LookUp, Send
+from server.core.effects import Close, Effect, LookUp, Returned, Send
 from server.core.history import History
 from server.core.journal import Entry
 from server.core.link import Link
@@ -152,6 +152,7 @@ class Bench:
         self.random = Random(7)
         self.journal: list[Entry] = []
         self.look_ups: list[LookUp] = []
+        self.returns: list[Returned] = []
         history = History(0, 1, HISTORY_ENTRIES_MAX, HISTORY_BYTES_MAX)
         self.room = Room("r1", 1, rules or Yard(), history, room_limits)
         self.room.create(options, self.now_ms, self.random)
@@ -183,8 +184,10 @@ class Bench:
                     link.send(effect.frame)
             elif isinstance(effect, Close):
                 effect.link.close(effect.code, effect.reason)
-            else:
+            elif isinstance(effect, LookUp):
                 self.look_ups.append(effect)
+            else:
+                self.returns.append(effect)
 
     def take_over(self, snapshot: RoomSnapshot | None = None, rules: Game | None = None) -> "Bench":
         """Another node's room, rebuilt from the journal as far as it is durable."""

@@ -162,6 +162,22 @@ def test_a_client_without_the_option_gets_a_snapshot_at_once() -> None:
     assert ["JOIN_ROOM", "handshake", "snapshot"] == came_back(bench).kinds()
 
 
+def test_a_return_is_counted_by_what_ended_it_when_it_is_there() -> None:
+    bench = Bench()
+    bob = absent(bench)
+    assert [] == bench.returns
+    ada = came_back(bench)
+    bench.add(bob, 1)
+    bench.resume(ada, 3)
+    assert [] == bench.returns
+    bench.commit()
+    bench.resume(ada, 3)
+    bench.drop(bob)
+    bench.come_back("bob", "bob 0", "bob 1")
+    bench.commit()
+    assert ["delta", "snapshot"] == [returned.by for returned in bench.returns]
+
+
 def test_a_resume_before_the_join_byte_is_ignored() -> None:
     bench = Bench()
     ada = bench.arrive("ada")

@@ -71,9 +71,9 @@ async def test_a_number_no_longer_in_memory_is_looked_up_in_the_journal(serve: S
 
 
 async def test_too_fast_is_rate_limited_and_the_next_number_goes_on(serve: Servers, clients: Clients) -> None:
-    client = clients(await serve(intent_rate=4, intent_burst=3))
+    client = clients(await serve(intent_rate=40, intent_burst=3))
     player = await client.join()
-    assert (player.of("event.ack")[0]["intentRate"], player.of("event.ack")[0]["intentBurst"]) == (4, 3)
+    assert (player.of("event.ack")[0]["intentRate"], player.of("event.ack")[0]["intentBurst"]) == (40, 3)
     outcomes = [await player.outcome(seq) for seq in [await player.add() for _ in range(4)]]
     assert [outcome.get("status") for outcome in outcomes[:3]] == ["applied"] * 3
     assert (outcomes[3]["code"], outcomes[3]["retryable"]) == ("rate_limited", True)

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from server.core.faults import Fault, OutcomeUnknown, Unavailable
-from server.presence import Directory, Reason, Reservations, Revocations, Sessions, Store, reason_of
+from server.core.faults import Fault, OutcomeUnknown, Reason, Unavailable
+from server.presence import Directory, Reservations, Revocations, Sessions, Store
 from server.presence.store import TURN_S
 from tests.presence.samples import listing, record, reservation
 from tests.presence.valkey import Trouble, Valkey, fill_up, freeze, refuse, turn_read_only
@@ -49,7 +49,7 @@ async def test_every_write_that_surely_failed_is_unavailable(
     ]
     for fault in await asyncio.gather(*writes, return_exceptions=True):
         assert isinstance(fault, Unavailable)
-        assert reason_of(fault) == reason
+        assert reason == fault.reason
     await store.aclose()
 
 
@@ -74,7 +74,7 @@ async def test_a_frozen_redis_holds_nobody_and_leaves_what_was_sent_unknown(
     with pytest.raises(OutcomeUnknown) as sent:
         await reservations.place("game", None, {}, reservation(), 60_000)
     assert time.monotonic() - started_s < SOON_S
-    assert reason_of(sent.value) == "timeout"
+    assert sent.value.reason == "timeout"
     started_s = time.monotonic()
     with pytest.raises(Unavailable):
         await reservations.place("game", None, {}, reservation(), 60_000)

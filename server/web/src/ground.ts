@@ -38,6 +38,8 @@ const SPREAD = 1;
 
 export class Ground {
   readonly picture = document.createElement("canvas");
+  /** The same with one pixel a tile. */
+  readonly map = document.createElement("canvas");
   private readonly context: CanvasRenderingContext2D;
   private readonly wobble = new SmoothNoise(11, [32, 64]);
   private readonly shade = new SmoothNoise(23, [8, 16, 64]);
@@ -54,6 +56,8 @@ export class Ground {
     this.height = world.height * TILE;
     this.picture.width = this.width;
     this.picture.height = this.height;
+    this.map.width = world.width;
+    this.map.height = world.height;
     this.context = this.picture.getContext("2d", { alpha: false })!;
     this.kinds = new Uint8Array(this.width * this.height);
     this.indoors = indoorsOf(world);
@@ -88,6 +92,7 @@ export class Ground {
     }
     this.context.putImageData(image, x0, y0);
     for (let y = top; y < top + rows; y++) for (let x = left; x < left + columns; x++) this.adorn(x, y);
+    this.map.getContext("2d")!.drawImage(this.picture, x0, y0, x1 - x0, y1 - y0, left, top, columns, rows);
   }
 
   private tileAt(x: number, y: number): TileName {

@@ -123,7 +123,7 @@ class Page {
     this.reach = reachOf(state, own);
     this.scene.point((this.reach.strike ?? this.reach.take ?? this.reach.open)?.at);
     panels.showReach(this.reach);
-    panels.showMap(state, own, this.scene.groundPicture);
+    panels.showMap(state, own, this.scene.map);
     if (player) {
       panels.showSelf(player, state.world.name);
       panels.showInventory(player, (kind) => this.send("drop", kind));
@@ -177,6 +177,10 @@ class Page {
       if (said !== "" && this.isPlaying) void this.refusable(this.session!.send("intent.chat", { text: said }));
       text.value = "";
       text.blur();
+    });
+    // A tap on the button must not take the focus first: on a phone the form would be gone before the tap lands.
+    element("chat-form").addEventListener("mousedown", (event) => {
+      if (event.target !== text) event.preventDefault();
     });
     text.addEventListener("keydown", (event) => {
       if (event.key === "Escape") text.blur();

@@ -127,8 +127,7 @@ export function showMap(state: GameState, own: string, ground: HTMLCanvasElement
   const context = map.getContext("2d")!;
   if (map.width !== state.world.width) map.width = state.world.width;
   if (map.height !== state.world.height) map.height = state.world.height;
-  context.imageSmoothingQuality = "low";
-  if (ground) context.drawImage(ground, 0, 0, map.width, map.height);
+  if (ground) context.drawImage(ground, 0, 0);
   for (const [id, player] of Object.entries(state.players)) {
     const size = id === own ? 4 : 3;
     context.fillStyle = "#10222b";

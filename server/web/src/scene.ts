@@ -39,9 +39,9 @@ export class Scene {
     requestAnimationFrame(draw);
   }
 
-  /** The picture of the ground, for the map. */
-  get groundPicture(): HTMLCanvasElement | undefined {
-    return this.ground?.picture;
+  /** The ground with one pixel a tile. */
+  get map(): HTMLCanvasElement | undefined {
+    return this.ground?.map;
   }
 
   /** Takes the newest state; `own` is one's own session. */
@@ -127,6 +127,12 @@ export class Scene {
     for (let y = top; y < bottom; y++) for (let x = left; x < right; x++) yield { x, y };
   }
 
+  private isSeen({ x, y }: Place): boolean {
+    const at = this.toScreen(x, y);
+    const margin = 2 * TILE * this.scale;
+    return at.x > -margin && at.y > -margin && at.x < this.canvas.width + margin && at.y < this.canvas.height + margin;
+  }
+
   private drawWater(now: number): void {
     for (const { x, y } of this.visible()) {
       if (tileAt(this.state!.world, x, y) === "water") this.drawGlints(x, y, now);
@@ -181,11 +187,12 @@ export class Scene {
       standing.push({ depth, draw: () => this.drawWall(place, tile) });
     }
     for (const [id, item] of Object.entries(this.state!.world.items)) {
+      if (!this.isSeen(item)) continue;
       standing.push({ depth: item.y + 0.4, draw: () => this.drawItem(id, item.kind, item, now) });
     }
     for (const [id, player] of Object.entries(this.state!.players)) {
       const actor = this.actors.get(id);
-      if (actor) standing.push({ depth: actor.y + 0.9, draw: () => this.drawCharacter(player, actor, now) });
+      if (actor && this.isSeen(actor)) standing.push({ depth: actor.y + 0.9, draw: () => this.drawCharacter(player, actor, now) });
     }
     standing.sort((one, other) => one.depth - other.depth);
     for (const { draw } of standing) draw();
@@ -240,7 +247,7 @@ export class Scene {
     this.context.textBaseline = "middle";
     for (const [id, player] of Object.entries(this.state!.players)) {
       const actor = this.actors.get(id);
-      if (!actor) continue;
+      if (!actor || !this.isSeen(actor)) continue;
       const at = this.toScreen(actor.x + 0.5, actor.y);
       this.drawName(player, id === this.own, at.x, at.y - 8 * unit, unit);
       this.drawHurt(actor, at.x, at.y - 22 * unit, now, unit);
