@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-#: C0 and C1 controls, and the line separators of Unicode.
-_CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)}
+#: C0 and C1 controls, and the line separators of Unicode, as JSON can spell them: so it stays JSON, of one line whatever
+#: a reader takes for the end of one.
+_CONTROLS = {code: f"\\u{code:04x}" for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)}
 #: Columns of a pipe: none of our lines is folded there.
 _PIPE_WIDTH = 10**7
 
@@ -31,10 +32,7 @@ def print_json(*values: object) -> None:
 
 def print_lines(lines: Iterable[Text]) -> None:
     """Each text as one line, cut at a terminal's edge."""
-    console = _console()
-    for line in lines:
-        console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
-    sys.stdout.flush()
+    _print(*lines, is_cut=True)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -42,26 +40,22 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     table = Table(*columns, box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
-    console = _console()
-    with console.capture() as captured:
-        console.print(table)
-    # Without the spaces that fill the last column.
-    print(*(line.rstrip() for line in captured.get().splitlines()), sep="\n", flush=True)
+    _print(table)
 
 
 def print_tree(title: str, values: Mapping[str, Any]) -> None:
     """An object's members by depth, what is no object on one line."""
     tree = Tree(Text(shown(title), style="bold"), guide_style="dim")
     _grow(tree, values)
-    _console().print(tree, no_wrap=True, overflow="ellipsis", crop=True)
+    _print(tree, is_cut=True)
 
 
 def as_json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
+    return shown(msgspec.json.encode(value).decode())
 
 
 def shown(text: str) -> str:
-    """The text without controls."""
+    """The text, or the JSON, with controls spelled out."""
     return text.translate(_CONTROLS)
 
 
@@ -70,14 +64,21 @@ def moment(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(" ", "milliseconds").removesuffix("+00:00")
 
 
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False, emoji=False)
+def _print(*values: RenderableType, is_cut: bool = False) -> None:
+    console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False, emoji=False)
+    # Written by us: rich would end the process where a reader has closed the pipe.
+    with console.capture() as captured:
+        for value in values:
+            console.print(value, no_wrap=is_cut, overflow="ellipsis" if is_cut else None)
+    # Without the spaces that fill the last column.
+    sys.stdout.write("".join(f"{line.rstrip(' ')}\n" for line in captured.get().split("\n")[:-1]))
+    sys.stdout.flush()
 
 
 def _cell(value: object) -> Text:
     if value is None:
         return Text("-", style="dim")
-    return Text(shown(value if isinstance(value, str) else as_json(value)), overflow="fold")
+    return Text(shown(value) if isinstance(value, str) else as_json(value), overflow="fold")
 
 
 def _grow(tree: Tree, values: Mapping[str, Any]) -> None:
@@ -86,4 +87,4 @@ def _grow(tree: Tree, values: Mapping[str, Any]) -> None:
         if isinstance(value, dict) and value:
             _grow(tree.add(name), value)
         else:
-            tree.add(name.append(f"  {shown(as_json(value))}", style="default"))
+            tree.add(name.append(f"  {as_json(value)}", style="default"))

@@ -29,12 +29,14 @@ from server.core.reject import Reject
 from server.core.seats import Membership, Player
 from server.core.tokens import Dial
 from server.edge.connection import Connection
+from server.edge.matchmaking import elsewhere
 from server.ops.metrics import Metrics
 from server.presence.reservations import Reservation, Reservations
 from server.runtime.clock import Clock
 from server.runtime.node import Node, TooManyRooms
 from server.runtime.runner import RoomRunner
 from server.storage.characters import CharacterRow, Characters
+from server.storage.rooms import OwnedBy
 
 _log = structlog.get_logger(service="arrivals")
 
@@ -88,12 +90,12 @@ class Arrivals:
 
     async def _join(self, connection: Connection) -> None:
         dialled = connection.dialled
-        runner = await self._node.room(dialled.room_id)
+        runner = await self._room(dialled.room_id)
         reservation: Reservation | None = None
-        if isinstance(runner, RoomRunner):
+        if runner is not None:
             name = runner.room.rules.name
             reservation = await self._reservations.redeem(name, dialled.room_id, dialled.session_id)
-        if not isinstance(runner, RoomRunner) or reservation is None:
+        if runner is None or reservation is None:
             self._metrics.connects.inc("failed")
             connection.refuse(MatchmakeCode.EXPIRED, _EXPIRED_SEAT, CloseCode.ERROR)
             return
@@ -144,9 +146,9 @@ class Arrivals:
 
     async def _reconnect(self, connection: Connection, token: str) -> None:
         dialled = connection.dialled
-        runner = await self._node.room(dialled.room_id)
-        seat = runner.room.seats.get(dialled.session_id) if isinstance(runner, RoomRunner) else None
-        if not isinstance(runner, RoomRunner) or seat is None:
+        runner = await self._room(dialled.room_id)
+        seat = None if runner is None else runner.room.seats.get(dialled.session_id)
+        if runner is None or seat is None:
             self._refuse_token(connection)
             return
         spoken = seat.member.protocol_version
@@ -169,6 +171,13 @@ class Arrivals:
             connection.close(CloseCode.MAY_RECONNECT, "another connection of this session is being made")
         else:
             self._refuse_token(connection)
+
+    async def _room(self, room_id: str) -> RoomRunner | None:
+        """The room; None if there is none. Raises a Fault also while another node, thought to live, has it."""
+        found = await self._node.room(room_id)
+        if isinstance(found, OwnedBy):
+            raise elsewhere(found)
+        return found
 
     def _refuse_token(self, connection: Connection) -> None:
         self._metrics.reconnects.inc("failed")
@@ -198,13 +207,13 @@ class Arrivals:
 
     async def _bring_home(self, row: CharacterRow, room_id: str, session_id: str) -> None:
         """End the session that has the character; or, if that is over, take the character out of its hands."""
-        holder = await self._node.room(room_id)
-        seat = holder.room.seats.get(session_id) if isinstance(holder, RoomRunner) else None
-        if isinstance(holder, RoomRunner) and seat is not None:
+        holder = await self._room(room_id)
+        seat = None if holder is None else holder.room.seats.get(session_id)
+        if holder is not None and seat is not None:
             holder.step(
                 lambda room: room.terminate(seat, CloseCode.REPLACED, "joined elsewhere", self._clock(), self._random)
             )
+        if holder is not None:
             await holder.durable()
-        elif isinstance(holder, RoomRunner):
-            await holder.durable()
+        if seat is None:
             await self._characters.give_back_orphan(self._node.node_id, row.player_id, room_id, session_id, row.profile)

@@ -10,6 +10,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ class Life:
         client = Client(self.server.url)
         player = await client.join("game")
         ack = await player.act("intent.move", dx=1, dy=0)
-        self.state = await player.caught_up(ack["roomSeq"])
+        self.state = deepcopy(await player.caught_up(ack["roomSeq"]))
         self.room_id, self.room_seq = player.room_id, player.room_seq
         await player.leave()
         await client.end()

@@ -14,12 +14,13 @@ from tests.wire import Client, Connection
 
 @pytest.fixture
 async def player(client: Client) -> Connection:
-    """Somebody in a room of their own, after an addition, a chat, a reject and another addition."""
-    player = await client.join("counter")
-    await player.added(3)
-    await player.act("intent.chat", text="hello\u2028\u009b31m é")
-    await player.act("intent.add", amount="x")
-    await player.caught_up(await player.added(4))
+    """Somebody in a room of their own, after a move, a chat, a reject and another move."""
+    player = await client.join("game")
+    await player.act("intent.move", dx=1, dy=0)
+    await player.act("intent.chat", text="hello [bold]é")
+    await player.act("intent.move", dx=7, dy=0)
+    ack = await player.act("intent.move", dx=-1, dy=0)
+    await player.caught_up(ack["roomSeq"])
     return player
 
 
@@ -41,7 +42,7 @@ async def test_the_log_is_the_rows_of_the_table_but_for_their_tokens(server: Ser
         for row in found
     ]
     assert rows == (await holdfast("log", player.room_id, "--json", database_url=server.database_url)).rows
-    kinds = ["room.create", "session.join", "intent.add", "intent.chat", "intent.add"]
+    kinds = ["room.create", "session.join", "intent.move", "intent.chat", "intent.move"]
     assert kinds == [row["kind"] for row in rows]
 
 
@@ -64,7 +65,7 @@ async def long_room(server: Server) -> str:
     )
     await connection.execute(
         "INSERT INTO actions (room_id, room_seq, epoch, kind, patch, at)"
-        """ SELECT $1, n, 1, 'tick', convert_to(format('{"n":%s,"of":{"%s":%s}}', n, n % 7, n), 'UTF8'), n"""
+        """ SELECT $1, n, 1, 'tick', convert_to(format('{"n":%s,"as":"a\u009bb\u2028c","of":{"%s":%s}}', n, n % 7, n), 'UTF8'), n"""
         " FROM generate_series(1, 2500) AS n",
         room_id,
     )
@@ -76,14 +77,20 @@ async def test_a_log_longer_than_a_page_is_whole_and_folds(server: Server, long_
     log = await holdfast("log", long_room, "--json", database_url=server.database_url)
     assert list(range(1, 2501)) == [row["roomSeq"] for row in log.rows]
     rebuilt = (await holdfast("state", long_room, "--json", database_url=server.database_url)).json
-    assert {"n": 2500, "of": {str(n % 7): n for n in range(2494, 2501)}} == rebuilt["state"]
+    assert {"n": 2500, "as": "a\u009bb\u2028c", "of": {str(n % 7): n for n in range(2494, 2501)}} == rebuilt["state"]
 
 
 async def test_people_get_one_plain_line_a_row_without_controls(server: Server, player: Connection) -> None:
     log = await holdfast("log", player.room_id, database_url=server.database_url)
     assert (0, 5) == (log.code, len(log.out.splitlines()))
-    assert "\\u2028\\x9b31m é" in log.out
-    assert not any(control in log.out for control in "\x1b\x9b\u2028")
+    assert '{"seq":2,"text":"hello [bold]é"}' in log.out
+
+
+async def test_what_would_steer_a_terminal_is_spelled_out(server: Server, long_room: str) -> None:
+    log = await holdfast("log", long_room, "--to", 1, database_url=server.database_url)
+    assert '"n":1,"as":"a\\u009bb\\u2028c"' in log.out
+    state = await holdfast("state", long_room, "--at", 1, database_url=server.database_url)
+    assert 'as  "a\\u009bb\\u2028c"' in state.out
 
 
 async def test_the_log_is_followed_until_ctrl_c(server: Server, player: Connection) -> None:
@@ -91,15 +98,15 @@ async def test_the_log_is_followed_until_ctrl_c(server: Server, player: Connecti
     assert following.stdout is not None
     for _ in range(player.room_seq):
         await following.stdout.readline()
-    new = await player.added(5)
-    assert {"roomSeq": new, "kind": "intent.add"}.items() <= json.loads(await following.stdout.readline()).items()
+    new = (await player.act("intent.move", dx=1, dy=0))["roomSeq"]
+    assert {"roomSeq": new, "kind": "intent.move"}.items() <= json.loads(await following.stdout.readline()).items()
     assert (0, "", "") == await interrupt(following)
 
 
 async def test_following_to_a_row_ends_there(server: Server, player: Connection) -> None:
     last = player.room_seq + 1
     following = await start("log", player.room_id, "--follow", "--to", last, "--json", database_url=server.database_url)
-    await player.added(1)
+    await player.act("intent.move", dx=1, dy=0)
     out, _ = await following.communicate()
     assert (0, last) == (following.returncode, json.loads(out.splitlines()[-1])["roomSeq"])
 
@@ -151,11 +158,11 @@ def test_a_reader_that_has_had_enough_is_no_failure(server: Server, long_room: s
 async def test_rooms_say_what_runs_where_and_who_is_there(server: Server, player: Connection) -> None:
     urls = {"database_url": server.database_url, "redis_url": server.redis_url}
     [room] = [room for room in (await holdfast("rooms", "--json", **urls)).json if room["roomId"] == player.room_id]
-    expected = {"name": "counter", "status": "active", "nodeId": player.seat["processId"], "epoch": 1, "clients": 1}
+    expected = {"name": "game", "status": "active", "nodeId": player.seat["processId"], "epoch": 1, "clients": 1}
     assert expected.items() <= room.items()
     table = (await holdfast("rooms", **urls)).out.splitlines()
     assert table[0].startswith("room")
-    assert [f"{player.room_id}  counter  active"] == [row[:29] for row in table if row.startswith(player.room_id)]
+    assert [[player.room_id, "game", "active"]] == [row.split()[:3] for row in table if row.startswith(player.room_id)]
 
 
 async def test_without_redis_rooms_are_listed_and_who_is_there_is_unknown(server: Server, player: Connection) -> None:
