@@ -63,7 +63,7 @@ from server.settings import PREFIX, BadSetting, Problem, Settings
 from server.storage import migrations
 from server.storage.database import Database
 from server.storage.secrets import jwt_secret
-from server.storage.stores import stores_of
+from server.storage.stores import Stores, stores_of
 
 _log = structlog.get_logger(service="app")
 
@@ -126,60 +126,81 @@ class App:
 
     async def _compose(self, database: Database, store: Store) -> None:
         """Everything, each part given what it stands on."""
-        settings, clock, random = self._settings, unix_ms, self._random
         games = known_games()
         stores = stores_of(database)
-        directory = Directory(store, list(games), lease_s=settings.lease_s)
-        sessions = Sessions(store, hold_s=settings.hold_s)
-        reservations = Reservations(store)
-        public_address = settings.public_address or None
+        directory = Directory(store, list(games), lease_s=self._settings.lease_s)
+        sessions = Sessions(store, hold_s=self._settings.hold_s)
         self._version = VersionAnswer(
             name="holdfast",
             version=version("holdfast"),
             protocol_version=PROTOCOL_VERSION,
             schema_hash=schema_hash(),
         )
-        metrics = self._metrics = _metrics_of(games, self._version)
+        self._metrics = _metrics_of(games, self._version)
         self._watch_stores(database, store)
+        self._node = self._compose_node(database.node_id, games, stores, directory, sessions)
+        authority = await self._authority(database)
+        self._server = self._compose_edge(store, stores, directory, sessions, authority)
+
+    def _compose_node(
+        self,
+        node_id: str,
+        games: Mapping[str, type[Room]],
+        stores: Stores,
+        directory: Directory,
+        sessions: Sessions,
+    ) -> Node:
+        settings = self._settings
         publisher = Publisher(
             directory,
             sessions,
-            database.node_id,
+            node_id,
             self._address,
-            public_address,
+            settings.public_address or None,
             settings.hold_s,
-            clock,
+            unix_ms,
             self._redis_failed,
         )
         committer = Committer(
-            lambda entries: stores.journal.flush(database.node_id, entries),
+            lambda entries: stores.journal.flush(node_id, entries),
             settings.durability_budget_s,
             self._on_doubt,
             self._committed,
         )
-        self._node = node = Node(
-            database.node_id,
+        return Node(
+            node_id,
             games,
             stores,
             publisher,
             committer,
             self._tasks,
-            metrics,
+            self._metrics,
             _terms(settings),
-            clock,
-            random,
+            unix_ms,
+            self._random,
             self._on_doubt,
         )
-        gatehouse = Gatehouse(
-            await self._authority(database), Revocations(store), settings.guests, settings.access_token_s, random
-        )
-        logout = Logout(node, sessions, gatehouse, clock, random)
-        arrivals = Arrivals(node, reservations, stores.characters, metrics, clock, random)
+
+    def _compose_edge(
+        self, store: Store, stores: Stores, directory: Directory, sessions: Sessions, authority: Authority
+    ) -> Server:
+        settings, node, metrics, random = self._settings, self._node, self._metrics, self._random
+        reservations = Reservations(store)
+        gatehouse = Gatehouse(authority, Revocations(store), settings.guests, settings.access_token_s, random)
+        logout = Logout(node, sessions, gatehouse, unix_ms, random)
+        arrivals = Arrivals(node, reservations, stores.characters, metrics, unix_ms, random)
         origins = Origins(settings.allowed_origins)
         self._desk = Desk(
-            origins, metrics, self._tasks, clock, settings.connections_max, arrivals.seat, logout.of_player
+            origins, metrics, self._tasks, unix_ms, settings.connections_max, arrivals.seat, logout.of_player
         )
-        matchmaker = Matchmaker(node, stores.rooms, reservations, settings.seat_reservation_s, public_address, random)
+        matchmaker = Matchmaker(
+            node,
+            stores.rooms,
+            reservations,
+            settings.seat_reservation_s,
+            settings.public_address or None,
+            random,
+        )
         routes = Routes(
             node,
             stores,
@@ -203,7 +224,7 @@ class App:
             server_header=False,
             timeout_graceful_shutdown=1,
         )
-        self._server = Server(config, self._is_ready, self._drain)
+        return Server(config, self._is_ready, self._drain)
 
     async def _authority(self, database: Database) -> Authority:
         settings = self._settings

@@ -106,6 +106,10 @@ class Connection:
         assert self.close_code is not None
         return self.close_code
 
+    async def lost(self) -> None:
+        """The server is gone without a word."""
+        await asyncio.wait([self._listening])
+
     @property
     def close_code(self) -> int | None:
         return self.socket.close_code

@@ -1,7 +1,6 @@
 """The verbs of `holdfast`, each with its own `--help`."""
 
 import sys
-from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
@@ -42,6 +41,8 @@ def _options(
     shows_version: Annotated[bool, typer.Option("--version", is_eager=True, help="Show the version and exit.")] = False,
 ) -> None:
     if shows_version:
+        from importlib.metadata import version
+
         print(f"holdfast {version('holdfast')}")
         raise typer.Exit
 

@@ -17,8 +17,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-#: C0 and C1 controls, and the line separators of Unicode, as JSON can spell them: so it stays JSON, of one line whatever
-#: a reader takes for the end of one.
+#: C0 and C1 controls, and the line separators of Unicode, spelled as in JSON: it stays JSON, and one line, whatever a
+#: reader takes for the end of a line.
 _CONTROLS = {code: f"\\u{code:04x}" for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)}
 #: Columns of a pipe: none of our lines is folded there.
 _PIPE_WIDTH = 10**7

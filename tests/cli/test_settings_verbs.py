@@ -1,5 +1,6 @@
 """`config`, `migrate`, `doctor` and the command itself: settings that are right or wrong, and tables that are there."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -45,11 +46,12 @@ def test_help_loads_nothing_heavy() -> None:
     assert b"[]\n" == subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True).stdout
 
 
-async def test_config_doc_has_every_setting() -> None:
-    listed = (await holdfast("config", "doc", "--json")).json
-    assert [doc.variable for doc in describe()] == [each["variable"] for each in listed]
-    table = (await holdfast("config", "doc")).out
-    assert [doc.variable for doc in describe()] == [line.split()[0] for line in table.splitlines()[1:]]
+def test_config_doc_has_every_setting() -> None:
+    variables = [doc.variable for doc in describe()]
+    table = CliRunner().invoke(app, ["config", "doc"]).output
+    assert variables == [line.split()[0] for line in table.splitlines()[1:]]
+    listed = json.loads(CliRunner().invoke(app, ["config", "doc", "--json"]).output)
+    assert variables == [each["variable"] for each in listed]
 
 
 async def test_config_env_masks_secrets_and_says_where_values_come_from() -> None:
@@ -62,7 +64,7 @@ async def test_config_env_masks_secrets_and_says_where_values_come_from() -> Non
     assert "canary" not in ended.out
 
 
-@pytest.mark.parametrize("verb", [("config", "check"), ("config", "env"), ("serve",), ("rooms",)], ids=" ".join)
+@pytest.mark.parametrize("verb", [("config", "check"), ("serve",), ("rooms",)], ids=" ".join)
 async def test_a_bad_setting_is_named_with_its_problem_and_an_example(verb: tuple[str, ...]) -> None:
     why = "holdfast: HOLDFAST_LEASE_S: must be a number from 0.1 to 3600, not 'soon' (example: 10)\n"
     assert (78, "", why) == await holdfast(*verb, lease_s="soon")
@@ -103,7 +105,7 @@ async def test_databases_that_cannot_be_reached_are_said_so_without_secrets() ->
         assert "canary" not in ended.err
 
 
-@pytest.mark.parametrize("verb", [("log", "room"), ("rooms",), ("token", "--player", "Ann"), ("migrate", "status")])
+@pytest.mark.parametrize("verb", [("log", "room"), ("token", "--player", "Ann")])
 async def test_a_reader_does_not_make_a_data_folder(verb: tuple[str, ...], tmp_path: Path) -> None:
     ended = await holdfast(*verb, "--data-dir", tmp_path / "data")
     assert (66, "") == (ended.code, ended.out)
@@ -137,5 +139,6 @@ async def test_a_doctor_examines_what_it_can_and_names_what_is_wrong(tmp_path: P
     assert not (tmp_path / "data").exists()
 
 
-async def test_a_wrong_command_line_is_a_usage_error() -> None:
-    assert [2, 2, 2] == [(await holdfast(*args)).code for args in (["nope"], ["log"], ["log", "room", "--from", "0"])]
+@pytest.mark.parametrize("args", [["nope"], ["log"], ["log", "room", "--from", "0"]], ids=" ".join)
+def test_a_wrong_command_line_is_a_usage_error(args: list[str]) -> None:
+    assert 2 == CliRunner().invoke(app, args).exit_code

@@ -53,7 +53,7 @@ class Client:
         #: Every event accepted, by (roomSeq, n); those of roomSeqs after `complete_after` are all there.
         self.events: list[tuple[int, int]] = []
         self.complete_after = 0
-        #: By number: what was asked, the roomSeq that memory stood at then, and the outcome.
+        #: By number: what was asked, where memory stood when this connection first did, and the outcome.
         self.sent: dict[int, dict[str, Any]] = {}
         self.asked_at: dict[int, int] = {}
         self.outcomes: dict[int, tuple[str, object]] = {}
@@ -69,6 +69,7 @@ class Client:
 
     def connect(self, tape: Tape) -> None:
         self.tape = tape
+        self.asked_at.clear()
         self.is_confirmed = self.is_greeted = False
 
     @property
@@ -139,7 +140,7 @@ class History:
 
     def transmit(self, client: Client, seq: int) -> None:
         body = client.sent[seq]
-        client.asked_at[seq] = self.bench.room.room_seq
+        client.asked_at.setdefault(seq, self.bench.room.room_seq)
         self.bench.ask(client.tape, "intent.chat" if "text" in body else "intent.add", {"seq": seq, **body})
         self.listen()
 

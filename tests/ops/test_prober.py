@@ -124,7 +124,7 @@ async def test_a_probe_that_cannot_be_cancelled_is_not_stacked_and_fails_on(stag
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (Unavailable("never shown"), "refused"),
+        (Unavailable("never shown", "read_only"), "read_only"),
         (ConnectionRefusedError("never shown"), "refused"),
         (TimeoutError("never shown"), "timeout"),
         (RuntimeError("never shown"), "error"),
