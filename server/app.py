@@ -55,6 +55,7 @@ from server.presence import Directory, Reservations, Revocations, Sessions, Stor
 from server.rooms.base import Room
 from server.runtime.clock import unix_ms
 from server.runtime.committer import Committer
+from server.runtime.garbage import set_start_aside
 from server.runtime.node import Node, Terms
 from server.runtime.publisher import Publisher
 from server.runtime.runner import Pace
@@ -253,6 +254,7 @@ class App:
 
     def _is_ready(self) -> None:
         """The sockets are open."""
+        set_start_aside()
         _log.info("ready", address=self._address, node=self._node.node_id, transport=self._settings.transport)
         self._announce_ready(f"Holdfast is ready: http://{self._address}")
 

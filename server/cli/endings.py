@@ -67,7 +67,7 @@ async def _stoppable(main: Coroutine[Any, Any, T]) -> T:
         if not task.cancelling():
             task.cancel()
 
-    for number in (signal.SIGHUP,):
+    for number in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop)
     return await main
 

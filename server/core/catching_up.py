@@ -27,6 +27,7 @@ from server.core.seats import RoomLimits, Seat
 from server.core.state import plain, volatile_values
 
 _STATE = header(Snapshot.TYPE)
+_RESUME_MS = int(limits.RESUME_S * 1000)
 
 
 class CatchingUp:
@@ -59,8 +60,7 @@ class CatchingUp:
             since_join = self._events(seat, seat.joined_seq - 1)
             self._output.welcome(link, [handshake, *self._whole(now_ms), *since_join])
         elif member.resumes:
-            link.resume_by_ms = now_ms + int(limits.RESUME_S * 1000)
-            self._output.send(link, handshake)
+            self._output.greet(link, handshake, _RESUME_MS)
         else:
             self._output.welcome(link, [handshake, *self._whole(now_ms)], Returned("snapshot"))
 
@@ -71,7 +71,7 @@ class CatchingUp:
             seat.sequence.skip_to(resume.seq)
         if not link.is_return and not seat.bucket.take(now_ms):
             # A whole state is dear: whoever asks for it faster than for anything else has it when this runs out.
-            link.resume_by_ms = link.resume_by_ms or now_ms + int(limits.RESUME_S * 1000)
+            link.resume_by_ms = link.resume_by_ms or now_ms + _RESUME_MS
             return
         is_return, link.is_return = link.is_return, False
         link.resume_by_ms = None

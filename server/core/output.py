@@ -31,6 +31,14 @@ class _Answer(msgspec.Struct, frozen=True):
     frame: bytes
 
 
+class _Greeting(msgspec.Struct, frozen=True):
+    """A returned link's handshake: when it is out, the wait for its `session.resume` begins."""
+
+    link: Link
+    frame: bytes
+    wait_ms: int
+
+
 class _Welcome(msgspec.Struct, frozen=True):
     """A joined link has what it needs to go live: its frames go out at a boundary."""
 
@@ -52,7 +60,7 @@ class _Volatile(msgspec.Struct, frozen=True):
     frame: bytes
 
 
-_Held = _Answer | _Welcome | _Farewell | _Volatile | Emitted | LookUp
+_Held = _Answer | _Greeting | _Welcome | _Farewell | _Volatile | Emitted | LookUp
 
 
 class Output:
@@ -91,6 +99,10 @@ class Output:
     def look_up(self, question: LookUp) -> None:
         """Held like any answer: what is applied by now can be found in the journal only once it is durable."""
         self._hold(question)
+
+    def greet(self, link: Link, frame: bytes, wait_ms: int) -> None:
+        """A handshake, whose client then has `wait_ms` to say where it stands."""
+        self._hold(_Greeting(link, frame, wait_ms))
 
     def welcome(self, link: Link, frames: Sequence[bytes], returned: Returned | None = None) -> None:
         """
@@ -154,6 +166,10 @@ class Output:
                 effects.append(Send((held.link,), held.frame))
             elif isinstance(held, LookUp):
                 effects.append(held)
+            elif isinstance(held, _Greeting):
+                effects.append(Send((held.link,), held.frame))
+                if held.link.is_return:
+                    held.link.resume_by_ms = int(server_time) + held.wait_ms
             else:
                 effects += self._delta_up_to(room_seq, server_time)
                 effects += [Send((held.link,), frame) for frame in held.frames]

@@ -10,6 +10,7 @@ It is looked at before anything else, so that a resent number can never be refus
 load, sent again under a new one by its client, and take effect twice.
 """
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from enum import Enum
 
@@ -44,7 +45,8 @@ class IntentSequence:
     def __init__(self, outcomes_max: int, last: int = 0, outcomes: Mapping[int, Outcome] | None = None) -> None:
         self.last = last
         self._outcomes_max = outcomes_max
-        self._outcomes: dict[int, Outcome] = dict(outcomes or {})
+        #: Ordered, for a plain dict is slow to say which of its entries is the oldest once many have gone.
+        self._outcomes: OrderedDict[int, Outcome] = OrderedDict(outcomes or {})
 
     def look(self, seq: int) -> Look | Outcome:
         """What `seq` (at least 1) is. Changes nothing."""
@@ -60,7 +62,7 @@ class IntentSequence:
         self.last = seq
         self._outcomes[seq] = outcome
         if len(self._outcomes) > self._outcomes_max:
-            del self._outcomes[next(iter(self._outcomes))]
+            self._outcomes.popitem(last=False)
 
     def found(self, seq: int, room_seq: int) -> None:
         """The journal holds `seq` at `room_seq`; told in the journal's order. Numbers skipped were rejects."""

@@ -3,8 +3,9 @@ Group committer: writes the entries of all rooms of the node, one flush at a tim
 
     rooms --submit--> waiting --flush in flight--> committed --> each room's `committed(room_seq)`
 
-While one flush is in flight the next one gathers, so groups grow with load and no timer is
-needed. Entries of a room stay in order; a flush is bounded in rows and bytes.
+While one flush is in flight the next one gathers, so groups grow with load; and flushes begin a few
+milliseconds apart, so that they do before the load is full. Entries of a room stay in order; a flush is
+bounded in rows and bytes.
 
 Any doubt ends the node: a flush that was fenced, whose outcome is unknown, or that went past
 the durability budget is never acknowledged, rejected nor tried under another name. `on_doubt` is
@@ -27,6 +28,10 @@ _log = structlog.get_logger(service="committer")
 
 #: Between two tries of a flush that definitely did not happen.
 RETRY_S = 0.1
+#: From the begin of a flush to that of the next, at least; a lone action never waits. A flush costs this process and
+#: PostgreSQL as much as ten of its rows: at 1,500 actions a second this makes groups of six out of groups of two,
+#: and halves PostgreSQL's share of an action.
+FLUSH_EVERY_S = 0.004
 
 Flush = Callable[[Sequence[Entry]], Awaitable[None]]
 
@@ -55,6 +60,8 @@ class Committer:
         self._idle = asyncio.Event()
         self._idle.set()
         self._in_flight = 0
+        #: When the next flush may begin, by the monotonic clock.
+        self._flush_at = 0.0
 
     @property
     def pending(self) -> int:
@@ -63,7 +70,8 @@ class Committer:
 
     def submit(self, room: Committed, entries: Sequence[Entry]) -> None:
         """Queue a room's entries, in order. Bounded by whoever takes intents: see `pending`."""
-        self._waiting.extend((room, entry) for entry in entries)
+        for entry in entries:
+            self._waiting.append((room, entry))
         self._wakened.set()
         self._idle.clear()
 
@@ -77,6 +85,7 @@ class Committer:
             await self._wakened.wait()
             self._wakened.clear()
             while self._waiting:
+                await self._gather()
                 batch = self._take_batch()
                 try:
                     await asyncio.shield(self._written([entry for _, entry in batch]))
@@ -87,6 +96,13 @@ class Committer:
                 self._in_flight = 0
                 self._tell(batch)
             self._idle.set()
+
+    async def _gather(self) -> None:
+        """Let a group form."""
+        wait_s = self._flush_at - time.monotonic()
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+        self._flush_at = time.monotonic() + FLUSH_EVERY_S
 
     async def _written(self, entries: Sequence[Entry]) -> None:
         """Write them, trying again what definitely did not happen, within the durability budget."""

@@ -3,7 +3,7 @@ Catching up, as transcripts: exactly what was missed or a whole snapshot, and no
 """
 
 from contracts.limits import HISTORY_ENTRIES_MAX
-from tests.core.parts import UNPACED, Bench, Tape, folded
+from tests.core.parts import UNPACED, Bench, Tape, folded, token
 
 
 def came_back(bench: Bench) -> Tape:
@@ -154,6 +154,47 @@ def test_who_says_nothing_within_two_seconds_gets_a_snapshot() -> None:
     bench.sweep()
     (_, ack), (_, snapshot) = ada.take()
     assert (False, "snapshot", bench.room.room_seq) == (ack["recovered"], snapshot["kind"], snapshot["roomSeq"])
+
+
+def test_the_two_seconds_begin_when_the_handshake_is_out() -> None:
+    """Or a slow commit would cost every returning client its delta."""
+    bench = Bench()
+    bob = absent(bench)
+    ada = bench.come_back("ada", "ada 0", "ada 1")
+    bench.commit()
+    bench.drop(ada)
+    ada = bench.dial("ada", token("ada 1"), token("ada 2"))
+    assert isinstance(ada, Tape)
+    bench.commit()
+    bench.add(bob, 1)
+    bench.answer(ada)
+    bench.now_ms += 10_000
+    bench.sweep()
+    bench.commit()
+    assert ["JOIN_ROOM", "handshake"] == ada.kinds()
+    bench.now_ms += 1_999
+    bench.sweep()
+    bench.resume(ada, 3)
+    bench.now_ms += 10_000
+    bench.sweep()
+    bench.commit()
+    assert ["resume", "delta"] == ada.kinds()
+
+
+def test_a_resume_that_comes_before_its_handshake_is_out_is_waited_for_no_more() -> None:
+    bench = Bench()
+    bob = absent(bench)
+    ada = bench.dial("ada", token("ada 0"), token("ada 1"))
+    assert isinstance(ada, Tape)
+    bench.commit()
+    bench.add(bob, 1)
+    bench.answer(ada)
+    bench.resume(ada, 3)
+    bench.commit()
+    bench.now_ms += 10_000
+    bench.sweep()
+    bench.commit()
+    assert ["JOIN_ROOM", "handshake", "resume", "delta"] == ada.kinds()
 
 
 def test_a_client_without_the_option_gets_a_snapshot_at_once() -> None:

@@ -82,6 +82,8 @@ async def test_an_emptied_redis_is_filled_again(serve: Servers, clients: Clients
     async with redis.asyncio.Redis.from_url(server.redis_url) as store:
         await store.flushdb()
         async with asyncio.timeout(5):
+            while (await client.http.post("/matchmake/join/counter")).status_code != 200:
+                await asyncio.sleep(0.01)
             while not await store.exists(f"holdfast:session:{player.session_id}"):
                 await asyncio.sleep(0.01)
     assert (await client.join("counter", "join")).room_id == player.room_id
