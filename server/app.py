@@ -21,6 +21,7 @@ from random import SystemRandom
 
 import structlog
 import uvicorn
+from jwt import PyJWKSet
 
 from contracts import PROTOCOL_VERSION, limits
 from contracts.codes import CloseCode
@@ -348,7 +349,7 @@ def _metrics_of(games: Mapping[str, type[Room]], shown: VersionAnswer) -> Metric
     return Metrics(intent_types, codes, shown.version, shown.protocol_version, shown.schema_hash)
 
 
-def _keys_of(path: str) -> Mapping[str, object]:
+def _keys_of(path: str) -> PyJWKSet:
     try:
         return load_jwks(path)
     except (OSError, ValueError) as error:

@@ -289,9 +289,6 @@ def _contradictions(settings: Settings) -> Iterator[Problem]:
     if settings.hold_s <= settings.seat_reservation_s:
         why = f"must be above {PREFIX}SEAT_RESERVATION_S ({settings.seat_reservation_s:g}), or a return comes too late"
         yield Problem(f"{PREFIX}HOLD_S", why, f"{settings.seat_reservation_s * 4:g}")
-    if settings.patch_rate_ms > settings.freshness_ms:
-        why = f"must not be above {PREFIX}FRESHNESS_MS ({settings.freshness_ms}), which would send first each time"
-        yield Problem(f"{PREFIX}PATCH_RATE_MS", why, str(settings.freshness_ms // 2))
 
 
 def _half_a_pair(settings: Settings) -> Iterator[Problem]:

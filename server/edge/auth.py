@@ -6,7 +6,6 @@ is the server's choice, never the token's (no `alg: none`, no HS256 with a publi
 `exp` and `aud` are required. A revoked token is known by its `jti`, until its `exp`.
 """
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -46,13 +45,13 @@ class Access(msgspec.Struct, frozen=True):
 class Authority:
     """Signs and reads access tokens."""
 
-    def __init__(self, secret: bytes, audience: str, issuer: str = "", jwks: Mapping[str, Any] | None = None) -> None:
-        """`secret` has at least 32 bytes. With `jwks` (RFC 7517) tokens are read by its keys, and none are signed."""
-        assert jwks is not None or len(secret) >= 32
+    def __init__(self, secret: bytes, audience: str, issuer: str = "", keys: jwt.PyJWKSet | None = None) -> None:
+        """`secret` has at least 32 bytes. With `keys` (RFC 7517) tokens are read by its keys, and none are signed."""
+        assert keys is not None or len(secret) >= 32
         self._secret = secret
         self._audience = audience
         self._issuer = issuer
-        self._keys = None if jwks is None else jwt.PyJWKSet.from_dict(dict(jwks))
+        self._keys = keys
 
     @property
     def can_sign(self) -> bool:
@@ -105,12 +104,12 @@ class Authority:
         raise BadToken("the access token names no known key")
 
 
-def load_jwks(path: str) -> Mapping[str, Any]:
-    """The keys of a JWKS file (RFC 7517). Raises OSError or ValueError."""
-    keys = json.loads(Path(path).read_text())
-    if not isinstance(keys, dict) or not isinstance(keys.get("keys"), list):
-        raise ValueError("expected a JSON object with a list of keys")
-    return keys
+def load_jwks(path: str) -> jwt.PyJWKSet:
+    """The keys of a JWKS file (RFC 7517). Raises OSError, or ValueError if no key in it is usable."""
+    try:
+        return jwt.PyJWKSet.from_json(Path(path).read_text())
+    except (jwt.PyJWTError, ValueError, TypeError, AttributeError) as problem:
+        raise ValueError(f"expected a JSON object with a list of keys ({type(problem).__name__})") from None
 
 
 def _access(claims: Mapping[str, Any], token: str) -> Access:

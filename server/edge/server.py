@@ -15,6 +15,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from contracts import limits
 
+#: How exactly a head is measured.
+_SLICE_BYTES = 4096
+
 
 class BoundedHttp(HttpToolsProtocol):
     """HTTP/1.1 by httptools; a head, first or later, that grows too large or takes too long ends its connection."""
@@ -32,17 +35,16 @@ class BoundedHttp(HttpToolsProtocol):
         self._begin_head()
 
     def data_received(self, data: bytes) -> None:
-        # As many bytes at once as the head may still have, for a body that came with it does not count.
-        while data and self._head_timer is not None and not self.transport.is_closing():
-            room = limits.HTTP_HEAD_BYTES_MAX - self._head_bytes
-            if room == 0:
-                self.transport.close()
+        # In slices, because a body may come with its head, and a head with the body before it.
+        for start in range(0, len(data), _SLICE_BYTES):
+            if self.transport.is_closing() or self.transport.get_protocol() is not self:
                 return
-            self._head_bytes += len(data[:room])
-            super().data_received(data[:room])
-            data = data[room:]
-        if data and not self.transport.is_closing() and self.transport.get_protocol() is self:
-            super().data_received(data)
+            piece = data[start : start + _SLICE_BYTES]
+            super().data_received(piece)
+            if self._head_timer is not None:
+                self._head_bytes += len(piece)
+                if self._head_bytes > limits.HTTP_HEAD_BYTES_MAX:
+                    self.transport.close()
 
     def on_headers_complete(self) -> None:
         self._end_head_timer()

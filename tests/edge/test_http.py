@@ -45,12 +45,12 @@ async def test_metrics_are_prometheus_text_without_anyones_name(client: Client) 
         ("GET", "/nothing/here", 404),
         ("GET", "/api/nothing", 404),
         ("POST", "/healthz", 405),
-        ("GET", "/matchmake/create/counter", 405),
+        ("GET", "/matchmake/create/counter", 404),
         ("DELETE", "/api/session/logout", 405),
         ("GET", "/..%2f..%2fetc/passwd", 404),
         ("GET", "/%00", 404),
-        ("POST", "/matchmake/create/counter/", 404),
-        ("POST", "/matchmake/create", 404),
+        ("POST", "/matchmake/create/counter/", 405),
+        ("POST", "/nothing/here", 405),
     ],
 )
 async def test_what_is_not_there_is_a_json_error(client: Client, method: str, path: str, status: int) -> None:

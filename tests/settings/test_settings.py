@@ -131,7 +131,6 @@ def test_only_secrets_can_come_from_files() -> None:
     [
         ({"HOLDFAST_LEASE_RENEW_S": "6"}, "HOLDFAST_LEASE_RENEW_S"),
         ({"HOLDFAST_HOLD_S": "15"}, "HOLDFAST_HOLD_S"),
-        ({"HOLDFAST_PATCH_RATE_MS": "101"}, "HOLDFAST_PATCH_RATE_MS"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(environ: dict[str, str], variable: str) -> None:
