@@ -2,7 +2,7 @@
 Acks: what a durable, acknowledged intent costs, and how long its player waits. `make bench` runs it.
 
 A server with fsync on, players in a process of their own on the same machine. What is measured is
-checked as well: each intent has one outcome, in order; the deltas chain; and every ack is in
+checked as well: each intent has one outcome, acks are in order, the deltas chain, and every ack is in
 PostgreSQL's `actions` at its roomSeq. If not, the exit status is 1. Slowness alone is no failure.
 """
 
@@ -159,7 +159,7 @@ def _table(result: Result) -> str:
             f"  players    {each(measured.load_used)};"
             f" they were late by p50 {heard.late_ms.p50:.1f}, p99 {heard.late_ms.p99:.1f} ms",
             "",
-            f"checked      one outcome each, in order; deltas chain;"
+            f"checked      one outcome each; acks in order; deltas chain;"
             f" {result.in_journal:,} of {result.acked:,} acks in PostgreSQL at their roomSeq",
             *(f"DEGRADED     {event}" for event in heard.degraded),
             *(f"WRONG        {problem}" for problem in result.problems),

@@ -1,8 +1,9 @@
 """
 A player: one session that asks for what its course says, and checks every answer.
 
-Checked here: the numbers' outcomes come once each and in order, no two acks share a roomSeq, and each
-delta begins where the last one ended. What is wrong is put into words, and the run fails.
+Checked here: each intent has one outcome; acks come in the order of the intents, at rising roomSeqs that no
+other ack has; each delta begins where the last one ended. What is wrong is put into words, and the run fails.
+Rejects may overtake acks: those for rate and load say nothing of the room, and are not held until it is durable.
 """
 
 import asyncio
@@ -29,7 +30,8 @@ class Stand(msgspec.Struct, frozen=True, rename="camel"):
     """Of a snapshot or delta the part that says where it leads; the state itself is the page's affair."""
 
     kind: str
-    room_seq: int
+    #: A volatile delta leads nowhere.
+    room_seq: int = 0
     base_seq: int = 0
 
 
@@ -83,7 +85,8 @@ class Player(WSListener):
         self._course = course
         self._records = records
         self._asked = 0
-        self._answered = 0
+        #: The last ack's number and roomSeq.
+        self._last_ack = (0, 0)
         #: By number, when each open intent was due.
         self._due: dict[int, float] = {}
 
@@ -146,11 +149,14 @@ class Player(WSListener):
         if isinstance(ack, HandshakeAck):
             return
         records = self._records
-        due = self._outcome_of(ack.seq)
+        due = self._settle(ack.seq)
         if due is None:
             return
         if ack.status != "applied":
             self._wrong(f"intent {ack.seq} was answered {ack.status!r}")
+        if ack.seq <= self._last_ack[0] or ack.room_seq <= self._last_ack[1]:
+            self._wrong(f"intent {ack.seq} was acked at roomSeq {ack.room_seq} after {self._last_ack}")
+        self._last_ack = (ack.seq, ack.room_seq)
         place = (self.room_id, ack.room_seq)
         if place in records.acked_at:
             self._wrong(f"intent {ack.seq} was acked at roomSeq {ack.room_seq}, where another was")
@@ -166,32 +172,37 @@ class Player(WSListener):
         if reject.seq is None:
             self._wrong(f"an intent was not understood: {reject.message}")
         else:
-            self._outcome_of(reject.seq)
+            self._settle(reject.seq)
 
-    def _outcome_of(self, seq: int) -> float | None:
-        """When the intent was due; None, and a problem, if this is not the one outcome that is expected next."""
-        self._answered += 1
-        if seq != self._answered:
-            self._wrong(f"outcome of intent {seq} where that of {self._answered} was to come")
-        return self._due.pop(seq, None)
+    def _settle(self, seq: int) -> float | None:
+        """When the intent was due; None, and a problem, if it has had its outcome, or was never asked."""
+        due = self._due.pop(seq, None)
+        if due is None:
+            self._wrong(f"an outcome of intent {seq}, which is not open")
+        return due
 
     def _hear_state(self, payload: bytes) -> None:
         now = time.perf_counter()
         stand = _read_stand(payload[len(_STATE) :])
+        if stand.kind == "volatile":
+            return
         if stand.kind == "delta":
-            if stand.base_seq != self.room_seq:
-                self._wrong(f"a delta from roomSeq {stand.base_seq} came at {self.room_seq}")
-            records = self._records
-            # Of joins nobody got an ack.
-            oldest = records.acked_at.get((self.room_id, stand.base_seq + 1))
-            if oldest is not None and oldest >= records.measured_from:
-                records.stale_ms.append((now - oldest) * 1000)
-                records.deltas += 1
-        elif not self.joined.done():
-            self.joined.set_result(None)
-        else:
+            self._check_delta(stand, now)
+        elif self.joined.done():
             self._wrong(f"an unasked {stand.kind} came")
+        else:
+            self.joined.set_result(None)
         self.room_seq = stand.room_seq
+
+    def _check_delta(self, stand: Stand, now: float) -> None:
+        if stand.base_seq != self.room_seq:
+            self._wrong(f"a delta from roomSeq {stand.base_seq} came at {self.room_seq}")
+        records = self._records
+        # Of joins nobody got an ack.
+        oldest = records.acked_at.get((self.room_id, stand.base_seq + 1))
+        if oldest is not None and oldest >= records.measured_from:
+            records.stale_ms.append((now - oldest) * 1000)
+            records.deltas += 1
 
     def _wrong(self, problem: str) -> None:
         self._records.wrong(f"session {self.session_id}: {problem}")

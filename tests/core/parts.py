@@ -111,12 +111,12 @@ class Tape(Link):
         self.closed: int | None = None
 
     def send(self, frame: bytes) -> None:
-        if self.closed is None:
-            self.heard.append(_read(frame))
+        assert self.closed is None, "a room sends nothing behind a close"
+        self.heard.append(_read(frame))
 
     def close(self, code: int, reason: str) -> None:
-        if self.closed is None:
-            self.closed = code
+        assert self.closed is None, "a room closes once"
+        self.closed = code
 
     def take(self) -> list[tuple[str, Any]]:
         heard, self.heard = self.heard, []

@@ -255,7 +255,7 @@ class History:
         self.bench = self.bench.take_over(snapshot)
         del self.states[durable_seq + 1 :]
         for client in self.clients.values():
-            client.tape.closed = client.tape.closed or 1006
+            client.tape.closed, client.tape.stage = client.tape.closed or 1006, Stage.CLOSED
             client.is_confirmed = client.is_greeted = False
             client.used.clear()
         self.open.clear()

@@ -267,6 +267,7 @@ def test_a_session_ends_once() -> None:
         bench.room.leave(seat, 4000, "consented", bench.now_ms, bench.random)
     bench.settle()
     assert ["session.leave"] == [entry.kind for entry in bench.journal if entry.kind == "session.leave"]
+    assert not bench.room.is_broken
 
 
 def test_a_hold_ends_at_its_deadline_with_a_leave() -> None:
@@ -441,6 +442,21 @@ def test_a_join_byte_after_the_break_shows_nothing_of_what_memory_has() -> None:
     bench.answer(bob)
     bench.commit()
     assert ["JOIN_ROOM", "event.session"] == bob.kinds()
+
+
+def test_who_waits_to_resume_when_the_room_breaks_gets_no_snapshot_of_what_memory_has() -> None:
+    bench = Bench()
+    bob = bench.join("bob")
+    bench.drop(bench.join("ada", resumes=True))
+    ada = bench.come_back("ada", "ada 0", "ada 1")
+    bench.commit()
+    ada.take()
+    bench.add(bob, 1, amount=1)
+    bench.add(bob, 2, FAILING)
+    bench.now_ms += 10_000
+    bench.sweep()
+    bench.commit()
+    assert ["event.session"] == ada.kinds()
 
 
 def test_a_step_that_changes_and_refuses_is_a_bug() -> None:

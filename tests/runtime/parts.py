@@ -1,0 +1,144 @@
+"""A link that keeps what it is sent, and a node on real databases."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+
+from server.core.colyseus.frames import Opcode
+from server.core.colyseus.primitives import decode_string
+from server.core.faults import Fault
+from server.core.identifiers import new_id
+from server.core.link import Link
+from server.core.room import RoomLimits
+from server.core.seats import Membership, Player
+from server.embedded import Urls
+from server.ops.metrics import Metrics
+from server.presence import Directory, Sessions, Store
+from server.rooms.base import Room
+from server.runtime.clock import unix_ms
+from server.runtime.committer import Committer
+from server.runtime.node import Node, Terms
+from server.runtime.publisher import Publisher
+from server.runtime.runner import Pace, RoomRunner
+from server.runtime.tasks import Tasks
+from server.storage.database import Database
+from server.storage.stores import Stores, stores_of
+from tests.games import Duet, Fragile
+
+GAMES: Mapping[str, type[Room]] = {"duet": Duet, "fragile": Fragile}
+UNPACED = RoomLimits(intent_rate=1e9, intent_burst=10**9, hold_ms=60_000, idle_ms=600_000)
+LEASE_S = 10.0
+
+
+class Tape(Link):
+    """Notes each message with the loop's time, and its close."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[tuple[float, str, Any]] = []
+        self.closed: tuple[int, str] | None = None
+
+    def send(self, frame: bytes) -> None:
+        if frame[0] == Opcode.ROOM_DATA:
+            message_type, offset = decode_string(frame, 1)
+            now = asyncio.get_running_loop().time()
+            self.heard.append((now, message_type, msgspec.msgpack.decode(frame[offset:])))
+
+    def close(self, code: int, reason: str) -> None:
+        self.closed = self.closed or (code, reason)
+
+    def of(self, message_type: str, **fields: Any) -> list[Any]:
+        return [body for _, kind, body in self.heard if kind == message_type and fields.items() <= body.items()]
+
+    def times(self, message_type: str, **fields: Any) -> list[float]:
+        return [at for at, kind, body in self.heard if kind == message_type and fields.items() <= body.items()]
+
+
+def metrics() -> Metrics:
+    return Metrics(["intent.add"], [4010], "0", "1", "hash")
+
+
+def member(session_id: str) -> Membership:
+    return Membership(session_id, Player(f"player of {session_id}", session_id, "player"), "1")
+
+
+def seat(runner: RoomRunner, session_id: str, **options: Any) -> Tape:
+    """A session that has joined, with its join byte."""
+    link = Tape()
+    refused = runner.step(
+        lambda room: room.join(
+            link, member(session_id), options, None, session_id.encode().ljust(32), b"\x0a", unix_ms(), runner.random
+        )
+    )
+    assert refused is None, refused
+    runner.joined(link, "1", 20_000)
+    return link
+
+
+def add(runner: RoomRunner, link: Link, seq: int, amount: int = 1) -> None:
+    runner.receive(link, "intent.add", {"seq": seq, "amount": amount}, None)
+
+
+class Station:
+    """A node with what it stands on, and what ended it."""
+
+    def __init__(self, node: Node, stores: Stores, metrics: Metrics) -> None:
+        self.node = node
+        self.stores = stores
+        self.metrics = metrics
+        self.doubts: list[Fault] = []
+        self.crashes: list[str] = []
+
+    async def runner(self, room_id: str) -> RoomRunner:
+        runner = await self.node.room(room_id)
+        assert isinstance(runner, RoomRunner), runner
+        return runner
+
+
+@asynccontextmanager
+async def station(urls: Urls, *, rooms_max: int = 100, games: Mapping[str, type[Room]] = GAMES) -> AsyncIterator[Station]:
+    """A node that serves, on databases with the tables."""
+    made: list[Station] = []
+    tasks = Tasks(lambda name, error: made[0].crashes.append(name))
+    chance = random.SystemRandom()
+    store = Store(urls.redis_url)
+    async with Database(urls.database_url, new_id(chance)) as database:
+        stores, counted = stores_of(database), metrics()
+        committer = Committer(
+            lambda entries: stores.journal.flush(database.node_id, entries),
+            5.0,
+            lambda fault: made[0].doubts.append(fault),
+            lambda actions, seconds: None,
+        )
+        publisher = Publisher(
+            Directory(store, list(games)), Sessions(store), database.node_id, "127.0.0.1:1", None, 60.0, unix_ms, print
+        )
+        terms = Terms(
+            room=UNPACED,
+            pace=Pace(patch_rate_s=0.05, freshness_s=0.1, snapshot_every=1000),
+            lease_s=LEASE_S,
+            lease_renew_s=3.0,
+            pending_actions_max=10_000,
+            rooms_max=rooms_max,
+        )
+        node = Node(
+            database.node_id, games, stores, publisher, committer, tasks, counted, terms, unix_ms, chance,
+            lambda fault: made[0].doubts.append(fault),
+        )  # fmt: skip
+        made.append(Station(node, stores, counted))
+        await node.start(None, "127.0.0.1:1")
+        try:
+            yield made[0]
+        finally:
+            await tasks.stop()
+            await store.aclose()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.002)
