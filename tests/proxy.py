@@ -75,7 +75,8 @@ class Proxy:
 async def proxy_before(url: str) -> AsyncIterator[Proxy]:
     """A proxy before the server of a URL."""
     parts = urlsplit(url)
-    assert parts.hostname and parts.port
+    assert parts.hostname
+    assert parts.port
     proxy = Proxy(parts.hostname, parts.port)
     server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
     proxy.port = server.sockets[0].getsockname()[1]

@@ -138,7 +138,13 @@ class Servers:
         self._servers: list[Server] = []
 
     async def __call__(
-        self, *, data_dir: Path | None = None, urls: Urls | None = None, port: int = 0, later: bool = False, **settings: object
+        self,
+        *,
+        data_dir: Path | None = None,
+        urls: Urls | None = None,
+        port: int = 0,
+        later: bool = False,
+        **settings: object,
     ) -> Server:
         """A server that is ready. Without `data_dir` or `urls` it has empty databases of the shared pair.
 

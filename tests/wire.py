@@ -99,6 +99,13 @@ class Connection:
         await self.until(lambda: self.room_seq >= room_seq, f"state at {room_seq}")
         return self.state
 
+    async def is_let_in(self) -> bool:
+        """Whether its dial ends with JOIN_ROOM, or with its close."""
+        async with asyncio.timeout(WAIT_S), self._news:
+            while not self.token and not self._listening.done():
+                await self._news.wait()
+        return bool(self.token)
+
     async def closed(self) -> int:
         """The close code, once the server has closed."""
         async with asyncio.timeout(WAIT_S):

@@ -229,9 +229,7 @@ async def test_keys_of_others_come_from_a_jwks_file(serve: Servers, clients: Cli
     assert await status(jwt.encode(claims(), first, "RS512", {"kid": "r"})) == 401
     assert await status(jwt.encode(claims(), first, "RS256", {"kid": "../../etc/passwd"})) == 401
     assert await status(jwt.encode(claims(), SECRET, "HS256", {"kid": "o"})) == 401, "no secret is a public key"
-    pem = first.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    pem = first.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     assert await status(by_hand({"alg": "HS256", "kid": "r"}, claims(), pem)) == 401, "a public key is no secret"
     assert (await client.http.post("/api/auth/guest", json={})).status_code == 403
 

@@ -16,7 +16,7 @@ import pytest
 import redis.asyncio
 
 from tests.serving import Server, Servers
-from tests.wire import Client, Clients, Refused
+from tests.wire import Clients, Refused
 
 
 @pytest.fixture(scope="module")

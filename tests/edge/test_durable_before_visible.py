@@ -29,9 +29,7 @@ class Journal:
         self._connection = connection
 
     async def rows(self, room_id: str) -> list[Any]:
-        return list(
-            await self._connection.fetch("SELECT * FROM actions WHERE room_id = $1 ORDER BY room_seq", room_id)
-        )
+        return list(await self._connection.fetch("SELECT * FROM actions WHERE room_id = $1 ORDER BY room_seq", room_id))
 
     async def has(self, room_id: str, kind: str, count: int = 1) -> None:
         """Wait until it has so many entries of this kind."""
@@ -241,8 +239,7 @@ async def back_after_the_lease(client: Client, before: Connection) -> Connection
     """Until the dead node's lease has run out its rooms have an owner: tries are answered 4010, as an SDK has it."""
     while True:
         connection = await client.redial(before)
-        await connection.until(lambda: connection.token or connection.close_code, "an answer")  # noqa: B023
-        if connection.token:
+        if await connection.is_let_in():
             await connection.confirm()
             await connection.expect("event.ack", kind="handshake")
             return connection

@@ -175,7 +175,7 @@ async def test_joins_that_race_with_the_stop_leave_no_doubt_behind(serve: Server
     server = await serve()
     client = clients(server)
     calls = [asyncio.create_task(client.matchmake("create", "counter")) for _ in range(40)]
-    done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
     server.signal(signal.SIGTERM)
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     assert await server.ended() == 0, server.log.read_text()[-3000:]

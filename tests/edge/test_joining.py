@@ -1,7 +1,6 @@
 """Joining and playing, as every client does it."""
 
-from tests.serving import Server, Servers
-from tests.wire import Client, Clients
+from tests.wire import Client
 
 
 async def test_a_join_gets_its_handshake_then_the_snapshot(client: Client) -> None:

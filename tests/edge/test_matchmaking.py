@@ -89,14 +89,9 @@ async def test_a_reservation_is_redeemed_once(client: Client) -> None:
 async def test_of_many_sockets_with_one_reservation_one_joins(client: Client) -> None:
     seat = await client.matchmake("create", "counter")
     sockets = await asyncio.gather(*(client.dial(seat) for _ in range(20)))
-    [joined] = [socket for socket in sockets if await is_joined(socket)]
+    [joined] = [socket for socket in sockets if await socket.is_let_in()]
     await joined.confirm()
     assert await joined.added(1)
-
-
-async def is_joined(connection: Connection) -> bool:
-    await connection.until(lambda: connection.token or connection.error, "an answer")
-    return connection.error is None
 
 
 async def test_a_reservation_expires(serve: Servers, clients: Clients) -> None:

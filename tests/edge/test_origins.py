@@ -61,7 +61,11 @@ async def test_the_servers_own_page_is_let_in_under_any_name(client: Client, ser
     named = {"Host": "game.example", "Origin": "https://game.example"}
     assert (await client.http.get("/version", headers=named)).headers["access-control-allow-origin"] == named["Origin"]
     async with connect(
-        f"ws://game.example/{path}", host="127.0.0.1", port=server.port, additional_headers=_only(named, "Origin"), proxy=None
+        f"ws://game.example/{path}",
+        host="127.0.0.1",
+        port=server.port,
+        additional_headers=_only(named, "Origin"),
+        proxy=None,
     ) as socket:
         assert await socket.recv()
 

@@ -100,7 +100,9 @@ class Station:
 
 
 @asynccontextmanager
-async def station(urls: Urls, *, rooms_max: int = 100, games: Mapping[str, type[Room]] = GAMES) -> AsyncIterator[Station]:
+async def station(
+    urls: Urls, *, rooms_max: int = 100, games: Mapping[str, type[Room]] = GAMES
+) -> AsyncIterator[Station]:
     """A node that serves, on databases with the tables."""
     made: list[Station] = []
     tasks = Tasks(lambda name, error: made[0].crashes.append(name))

@@ -211,5 +211,3 @@ async def test_a_terminal_close_ends_its_tries(returning: Puppet, server: Server
     await room.send("session.logout", {})
     assert (await room.expect("leave"))["code"] == 4504
     assert not [what for what in room.all if what.event == "drop"]
-
-

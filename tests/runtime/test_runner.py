@@ -1,0 +1,249 @@
+"""A room's runner: when deltas go out, and what waits for PostgreSQL. In virtual time, so exactly."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+
+from server.core.history import History
+from server.core.journal import Entry
+from server.core.recovery import RoomSnapshot
+from server.core.room import Room
+from server.runtime.clock import unix_ms
+from server.runtime.committer import Committer
+from server.runtime.runner import Pace, RoomRunner, Upkeep
+from tests.games import Duet, Fragile
+from tests.runtime.parts import UNPACED, Tape, add, metrics, seat
+from tests.runtime.virtual_time import in_virtual_time
+
+PACE = Pace(patch_rate_s=0.05, freshness_s=0.1, snapshot_every=1000)
+
+
+class Stage:
+    """A runner whose flushes a test may hold back, and what it asks of its node."""
+
+    def __init__(self, pace: Pace = PACE, game: type[Duet] | type[Fragile] = Duet) -> None:
+        self.metrics = metrics()
+        self.journal: list[Entry] = []
+        self.saved: list[RoomSnapshot] = []
+        self.changed: list[str] = []
+        self.broken = 0
+        self.open = asyncio.Event()
+        self.open.set()
+        self.committer = Committer(self._flush, 5.0, lambda fault: None, lambda actions, seconds: None)
+        self._committing = asyncio.create_task(self.committer.run())
+        self.runner = RoomRunner(
+            Room("r", 1, game(), History(0, 1, 100, 10**6), UNPACED),
+            self.committer,
+            pace,
+            Upkeep(
+                lambda: None,
+                lambda runner, session_ids: self.changed.extend(session_ids),
+                lambda runner, question: None,
+                lambda runner, snapshot: self.saved.append(snapshot),
+                self._broke,
+            ),
+            self.metrics,
+            unix_ms,
+            random.Random(1),
+            0,
+            {},
+        )
+        self.runner.step(lambda room: room.create({}, unix_ms(), self.runner.random))
+
+    async def _flush(self, entries: Sequence[Entry]) -> None:
+        await self.open.wait()
+        self.journal.extend(entries)
+
+    def _broke(self, runner: RoomRunner) -> None:
+        self.broken += 1
+
+    async def settle(self) -> None:
+        """Until all is durable and every delta is out."""
+        await self.committer.drained()
+        await asyncio.sleep(1)
+
+    async def end(self) -> None:
+        self._committing.cancel()
+        await asyncio.wait([self._committing])
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@in_virtual_time
+async def test_a_change_after_a_quiet_time_goes_out_at_once_and_the_next_at_the_patch_rate() -> None:
+    stage = Stage()
+    link = seat(stage.runner, "s")
+    await stage.settle()
+    began = now()
+    add(stage.runner, link, 1)
+    await stage.committer.drained()
+    add(stage.runner, link, 2)
+    await stage.committer.drained()
+    add(stage.runner, link, 3)
+    await stage.settle()
+    times = [at - began for at in link.times("event.state_delta", kind="delta")]
+    assert times == pytest.approx([0, 0.05], abs=0.01)
+    assert [delta["roomSeq"] for delta in link.of("event.state_delta", kind="delta")] == [3, 5]
+    assert stage.metrics.freshness.count() == 0
+    await stage.end()
+
+
+@in_virtual_time
+async def test_a_change_never_waits_longer_than_the_freshness_bound() -> None:
+    stage = Stage(Pace(patch_rate_s=0.5, freshness_s=0.1, snapshot_every=1000))
+    link = seat(stage.runner, "s")
+    await stage.settle()
+    add(stage.runner, link, 1)
+    await stage.committer.drained()
+    began = now()
+    for seq in (2, 3):
+        add(stage.runner, link, seq)
+        await stage.committer.drained()
+        await asyncio.sleep(0.06)
+    await stage.settle()
+    times = [at - began for at in link.times("event.state_delta", kind="delta")]
+    assert times == pytest.approx([0, 0.1], abs=0.01)
+    assert stage.metrics.freshness.count() == 1
+    await stage.end()
+
+
+@in_virtual_time
+async def test_the_bound_counts_from_when_the_change_was_durable() -> None:
+    """A slow flush is not stale state: nobody could have been told earlier."""
+    stage = Stage(Pace(patch_rate_s=0.5, freshness_s=0.1, snapshot_every=1000))
+    link = seat(stage.runner, "s")
+    await stage.settle()
+    add(stage.runner, link, 1)
+    await stage.committer.drained()
+    stage.open.clear()
+    add(stage.runner, link, 2)
+    await asyncio.sleep(0.3)
+    durable_at = now()
+    stage.open.set()
+    await stage.settle()
+    assert link.times("event.state_delta", kind="delta")[-1] - durable_at == pytest.approx(0.1, abs=0.01)
+    await stage.end()
+
+
+@in_virtual_time
+async def test_at_a_patch_rate_of_zero_each_commit_is_a_delta() -> None:
+    stage = Stage(Pace(patch_rate_s=0, freshness_s=0.1, snapshot_every=1000))
+    link = seat(stage.runner, "s")
+    await stage.committer.drained()
+    for seq in (1, 2, 3):
+        add(stage.runner, link, seq)
+        await stage.committer.drained()
+    deltas = link.of("event.state_delta", kind="delta")
+    assert [(delta["baseSeq"], delta["roomSeq"]) for delta in deltas] == [(2, 3), (3, 4), (4, 5)]
+    await stage.end()
+
+
+@in_virtual_time
+async def test_changes_within_a_tick_are_one_delta_for_everyone() -> None:
+    stage = Stage()
+    tapes = [seat(stage.runner, "s"), seat(stage.runner, "t")]
+    await stage.settle()
+    began = now()
+    for seq in range(1, 22):
+        add(stage.runner, tapes[0], seq)
+        await stage.committer.drained()
+    await stage.settle()
+    for tape in tapes:
+        times = [at for at in tape.times("event.state_delta", kind="delta") if at >= began]
+        assert all(later - earlier >= 0.049 for earlier, later in pairwise(times))
+        assert tape.of("event.state_delta", kind="delta")[-1]["patches"] == [{"total": 21}]
+    await stage.end()
+
+
+@in_virtual_time
+async def test_nothing_goes_out_and_nobody_hears_of_a_seat_before_it_is_durable() -> None:
+    stage = Stage()
+    stage.open.clear()
+    link = seat(stage.runner, "s")
+    add(stage.runner, link, 1)
+    waiting = asyncio.create_task(stage.runner.durable())
+    await asyncio.sleep(3)
+    assert (link.heard, stage.changed, waiting.done(), stage.runner.is_durable) == ([], ["s"], False, False)
+    stage.changed.clear()
+    stage.open.set()
+    await waiting
+    assert stage.changed == ["s"]
+    assert [kind for _, kind, _ in link.heard][:3] == ["event.ack", "event.state_delta", "event.ack"]
+    await stage.end()
+
+
+@in_virtual_time
+async def test_a_snapshot_is_taken_in_time_and_saved_only_when_it_is_durable() -> None:
+    stage = Stage(Pace(patch_rate_s=0.05, freshness_s=0.1, snapshot_every=5))
+    link = seat(stage.runner, "s")
+    await stage.settle()
+    stage.open.clear()
+    for seq in range(1, 5):
+        add(stage.runner, link, seq)
+    await asyncio.sleep(1)
+    assert stage.saved == []
+    stage.open.set()
+    await stage.settle()
+    assert [snapshot.room_seq for snapshot in stage.saved] == [5]
+    assert stage.saved[0].state == b'{"total":3}', "of the moment it was taken"
+    await stage.end()
+
+
+@in_virtual_time
+async def test_a_room_that_broke_is_handed_back_once_all_it_did_is_durable() -> None:
+    stage = Stage(game=Fragile)
+    link, other = seat(stage.runner, "s"), seat(stage.runner, "t")
+    await stage.settle()
+    stage.open.clear()
+    add(stage.runner, link, 1, 4)
+    add(stage.runner, link, 2, 13)
+    add(stage.runner, other, 1, 1)
+    await asyncio.sleep(1)
+    assert (stage.broken, link.closed, stage.runner.takes_input) == (0, None, False)
+    stage.open.set()
+    await stage.settle()
+    assert stage.broken == 1
+    assert [ack["seq"] for ack in link.of("event.ack", kind="intent")] == [1]
+    assert [reject["code"] for reject in link.of("event.reject")] == ["internal"]
+    for tape in (link, other):
+        assert tape.closed == (4010, "the room is rebuilt")
+        assert tape.of("event.session") == [{"status": "terminating", "reason": "rebuilding"}]
+    assert [e.seq for e in stage.journal if e.kind == "intent.add"] == [1], "what raised is not in the journal"
+    await stage.end()
+
+
+@in_virtual_time
+async def test_a_released_room_sends_no_delta_and_takes_no_drop() -> None:
+    stage = Stage()
+    link = seat(stage.runner, "s")
+    await stage.settle()
+    add(stage.runner, link, 1)
+    await stage.committer.drained()
+    add(stage.runner, link, 2)
+    await stage.committer.drained()
+    before = len(link.of("event.state_delta"))
+    stage.runner.release()
+    stage.runner.drop(link)
+    await asyncio.sleep(1)
+    assert len(link.of("event.state_delta")) == before
+    assert stage.committer.pending == 0
+    await stage.end()
+
+
+@in_virtual_time
+async def test_ack_times_are_counted_once_for_each_intent() -> None:
+    stage = Stage()
+    link: Tape = seat(stage.runner, "s")
+    for seq in range(1, 8):
+        add(stage.runner, link, seq)
+    add(stage.runner, link, 1)
+    await stage.settle()
+    page = stage.metrics.render()[0].decode()
+    assert "holdfast_ack_seconds_count 7.0" in page
+    assert 'holdfast_intents_total{outcome="duplicate",type="intent.add"} 1.0' in page
+    await stage.end()
