@@ -52,7 +52,7 @@ async def fresh_database(embedded: Embedded) -> AsyncIterator[str]:
 async def empty_redis(embedded: Embedded) -> str:
     """The URL of Valkey, emptied. There is one at a time: its channels know no logical databases."""
     async with redis.asyncio.Redis.from_url(embedded.redis_url) as client:
-        await client.flushall()
+        await client.flushdb()
     return embedded.redis_url
 
 

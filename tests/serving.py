@@ -15,8 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
-from itertools import cycle
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -166,10 +165,7 @@ class Servers:
         """An empty PostgreSQL database with the tables, and an empty numbered database of Valkey."""
         database_url = await self._ends.enter_async_context(fresh_database(self._embedded))
         await migrations.up(database_url)
-        redis_url = self._embedded.redis_url.removesuffix("/0") + f"/{next(_NUMBERS)}"
-        async with redis.asyncio.Redis.from_url(redis_url) as client:
-            await client.flushdb()
-        return Urls(database_url, redis_url)
+        return Urls(database_url, await self._ends.enter_async_context(_numbered_redis(self._embedded)))
 
     async def _start(self, flags: list[str], settings: Mapping[str, object], code: str) -> Server:
         folder = Path(self._ends.enter_context(tempfile.TemporaryDirectory(prefix="holdfast-serve-")))
@@ -185,7 +181,17 @@ class Servers:
         await self._ends.aclose()
 
 
-_NUMBERS: Iterator[int] = cycle(range(1, 16))
+@asynccontextmanager
+async def _numbered_redis(embedded: Embedded) -> AsyncIterator[str]:
+    """The URL of a database of Valkey that nobody else has; a mark in it says that it is taken."""
+    for number in range(1, 16):
+        url = embedded.redis_url.removesuffix("/0") + f"/{number}"
+        async with redis.asyncio.Redis.from_url(url) as client:
+            if await client.set("taken by a test", 1, nx=True):
+                yield url
+                await client.flushdb()
+                return
+    raise AssertionError("more servers at once than Valkey has databases")
 
 
 @pytest.fixture

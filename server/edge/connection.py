@@ -173,7 +173,7 @@ class Connection(Link):
 
     def _take(self, frame: bytes) -> None:
         runner = self._runner
-        if runner is None or not runner.takes_input or self.seat is None or self.seat.link is not self:
+        if runner is None or not runner.takes_input or self.seat is None:
             return
         try:
             parsed = frames.parse(frame)

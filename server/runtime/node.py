@@ -96,6 +96,7 @@ class Node:
         self._rooms: dict[str, RoomRunner] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._lease_until = 0.0
+        self._is_retired = False
         self._upkeep = Upkeep(self._refusal, self._seats_changed, self._look_up, self._save, self._rebuild)
 
     @property
@@ -145,6 +146,7 @@ class Node:
             )
             return
         await self.publisher.write()
+        self._is_retired = True
         await self._stores.nodes.retire(self.node_id)
 
     def close_all(self, close: CloseCode, reason: str) -> None:
@@ -315,6 +317,11 @@ class Node:
             return DRAINING
         return OVERLOADED if self._committer.pending >= self._terms.pending_actions_max else None
 
+    def _doubt(self, fault: Fenced) -> None:
+        """Fenced; but not by our own hand, as a retired node's last renewal finds."""
+        if not self._is_retired:
+            self._on_doubt(fault)
+
     # -- upkeep ---------------------------------------------------------------------------------------------------
 
     def _seats_changed(self, runner: RoomRunner, session_ids: Collection[str]) -> None:
@@ -341,7 +348,7 @@ class Node:
         try:
             await self._stores.snapshots.write(self.node_id, snapshot)
         except Fenced as fault:
-            self._on_doubt(fault)
+            self._doubt(fault)
         except Fault as fault:
             _log.warning("a snapshot was not written", room=snapshot.room_id, fault=str(fault))
 
@@ -382,7 +389,7 @@ class Node:
                 await self._stores.nodes.renew(self.node_id, self._terms.lease_s)
                 self._lease_until = began + self._terms.lease_s
             except Fenced as fault:
-                self._on_doubt(fault)
+                self._doubt(fault)
                 return
             except Fault as fault:
                 _log.warning("the lease was not renewed", fault=str(fault))

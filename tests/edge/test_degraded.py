@@ -156,7 +156,7 @@ async def test_a_frozen_postgresql_acks_nothing_and_is_told_within_a_second(
     assert (await player.outcome(seq))["status"] == "applied", "thawed within the budget, it is acked after all"
     await player.expect("event.degraded", dependency="postgres", status="recovered")
     server.signal(signal.SIGTERM)
-    assert await server.ended() == 0
+    assert await server.ended() == 0, server.log.read_text()[-3000:]
 
 
 async def test_no_process_of_a_server_is_left_when_it_has_stopped(serve: Servers, data_dir: Path) -> None:

@@ -47,8 +47,10 @@ export function reduce<State extends object>(view: View<State>, event: ViewEvent
     case "volatile":
       return { ...view, volatile: event.patches.reduce<Tree>(applyPatch, view.volatile) };
     case "resume":
-      // With nothing missed no delta follows, so this alone may end a gap.
-      return event.recovered && event.roomSeq === view.roomSeq ? { ...view, epoch: event.epoch, gap: false } : view;
+      // The volatile values that count now follow in any case. With nothing missed no delta does, so this alone may end a gap.
+      return event.recovered && event.roomSeq === view.roomSeq
+        ? { ...view, volatile: {}, epoch: event.epoch, gap: false }
+        : { ...view, volatile: {} };
   }
 }
 
