@@ -8,9 +8,7 @@ Whoever has the player's character elsewhere is ended first (4501), and what tha
 behind is durable before the character is taken here.
 """
 
-import asyncio
 from random import SystemRandom
-from weakref import WeakValueDictionary
 
 import msgspec
 import structlog
@@ -33,6 +31,7 @@ from server.edge.matchmaking import elsewhere
 from server.ops.metrics import Metrics
 from server.presence.reservations import Reservation, Reservations
 from server.runtime.clock import Clock
+from server.runtime.locks import Locks
 from server.runtime.node import Node, TooManyRooms
 from server.runtime.runner import RoomRunner
 from server.storage.characters import CharacterRow, Characters
@@ -67,7 +66,8 @@ class Arrivals:
         self._metrics = metrics
         self._clock = clock
         self._random = random
-        self._taking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        #: One join of a player at a time.
+        self._joining = Locks()
 
     async def seat(self, connection: Connection) -> None:
         """See the connection to its seat, or to its end. Raises nothing."""
@@ -101,7 +101,7 @@ class Arrivals:
             return
         player = Player(reservation.player_id, reservation.name, reservation.role)
         member = Membership(dialled.session_id, player, reservation.protocol_version, reservation.resume)
-        async with self._alone(player):
+        async with self._joining[player.player_id]:
             character = await self._character(runner, player)
             # The room may have been released while we waited; nothing is awaited from here to the seat.
             if connection.is_closed:
@@ -197,13 +197,6 @@ class Arrivals:
                 return row
             await self._bring_home(row, row.room_id, row.session_id)
         raise Unavailable("the player's character is still elsewhere")
-
-    def _alone(self, player: Player) -> asyncio.Lock:
-        """One join of a player at a time."""
-        lock = self._taking.get(player.player_id)
-        if lock is None:
-            lock = self._taking[player.player_id] = asyncio.Lock()
-        return lock
 
     async def _bring_home(self, row: CharacterRow, room_id: str, session_id: str) -> None:
         """End the session that has the character; or, if that is over, take the character out of its hands."""

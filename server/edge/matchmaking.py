@@ -11,11 +11,9 @@ A seat is promised in Redis by one call; the room itself decides when the socket
 of the same name create one after the other, so that a crowd gets one room and not a hundred.
 """
 
-import asyncio
 from collections.abc import Mapping
 from random import SystemRandom
 from typing import Any
-from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -28,6 +26,7 @@ from server.core.permissions import JOIN, permissions_of
 from server.core.seats import Membership, Player
 from server.presence.directory import FilterValue
 from server.presence.reservations import Placed, Refusal, Reservation, Reservations
+from server.runtime.locks import Locks
 from server.runtime.node import Node
 from server.runtime.runner import RoomRunner
 from server.storage.rooms import OwnedBy, Rooms
@@ -68,7 +67,7 @@ class Matchmaker:
         self._ttl_ms = int(reservation_s * 1000)
         self._public_address = public_address
         self._random = random
-        self._creating: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._creating = Locks()
 
     async def seat(self, method: str, name_or_id: str, applicant: Applicant) -> Seat:
         """Reserve a seat. Raises NoSeat, TooManyRooms, or a Fault."""
@@ -101,11 +100,13 @@ class Matchmaker:
         placed = await self._place(name, None, filters, reservation)
         if isinstance(placed, Placed):
             return self._placed(name, placed, reservation)
-        async with self._alone(name):
+        async with self._creating[name]:
             for _ in range(limits.PLACE_ATTEMPTS_MAX):
                 placed = await self._place(name, None, filters, reservation)
                 if isinstance(placed, Placed):
                     return self._placed(name, placed, reservation)
+                if await self._is_forgotten():
+                    continue
                 dormant = await self._rooms.find_claimable(name, filters)
                 if dormant is None:
                     break
@@ -117,9 +118,7 @@ class Matchmaker:
         raise NoSeat(MatchmakeCode.NO_ROOM, "no rooms found with provided criteria")
 
     async def _in_new_room(self, name: str, applicant: Applicant) -> Seat:
-        runner = await self._node.create(name, applicant.options)
-        await self._node.publisher.publish_now(runner)
-        return await self._in_listed_room(name, runner.room.room_id, applicant)
+        return await self._in_our_room(await self._node.create(name, applicant.options), applicant)
 
     async def _in_room(self, room_id: str, applicant: Applicant) -> Seat:
         runner = await self._node.room(room_id)
@@ -127,13 +126,15 @@ class Matchmaker:
             raise NoSeat(MatchmakeCode.BAD_ROOM_ID, f'room "{room_id}" not found')
         if not isinstance(runner, RoomRunner):
             raise elsewhere(runner)
-        name = runner.room.rules.name
-        await self._node.publisher.publish_now(runner)
-        return await self._in_listed_room(name, room_id, applicant)
+        return await self._in_our_room(runner, applicant)
 
-    async def _in_listed_room(self, name: str, room_id: str, applicant: Applicant) -> Seat:
+    async def _in_our_room(self, runner: RoomRunner, applicant: Applicant) -> Seat:
+        name, room_id = runner.room.rules.name, runner.room.room_id
         reservation = self._reservation(applicant)
+        await self._node.publisher.publish_now(runner)
         placed = await self._place(name, room_id, {}, reservation)
+        if placed is Refusal.NOT_FOUND and await self._is_forgotten():
+            placed = await self._place(name, room_id, {}, reservation)
         if isinstance(placed, Placed):
             return self._placed(name, placed, reservation)
         if placed is Refusal.LOCKED:
@@ -141,6 +142,13 @@ class Matchmaker:
         if placed is Refusal.FULL:
             raise NoSeat(MatchmakeCode.UNHANDLED, f"{room_id} is already full.")
         raise NoSeat(MatchmakeCode.BAD_ROOM_ID, f'room "{room_id}" not found')
+
+    async def _is_forgotten(self) -> bool:
+        """Whether Redis had lost what this node has, which it else hears at the next renewal only; now it knows."""
+        if not await self._node.publisher.refresh():
+            return False
+        await self._node.publisher.write()
+        return True
 
     async def _place(
         self, name: str, room_id: str | None, filters: Mapping[str, FilterValue], reservation: Reservation
@@ -179,12 +187,6 @@ class Matchmaker:
             room=room,
             public_address=address,
         )
-
-    def _alone(self, name: str) -> asyncio.Lock:
-        lock = self._creating.get(name)
-        if lock is None:
-            lock = self._creating[name] = asyncio.Lock()
-        return lock
 
 
 def elsewhere(owner: OwnedBy) -> Unavailable:

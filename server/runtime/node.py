@@ -15,7 +15,6 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from random import SystemRandom
 from typing import Any, Literal
-from weakref import WeakValueDictionary
 
 import msgspec
 import structlog
@@ -34,6 +33,7 @@ from server.ops.metrics import Metrics
 from server.rooms.base import Room as Rules
 from server.runtime.clock import Clock
 from server.runtime.committer import Committer
+from server.runtime.locks import Locks
 from server.runtime.publisher import Publisher
 from server.runtime.runner import Pace, RoomRunner, Upkeep
 from server.runtime.tasks import Tasks
@@ -94,7 +94,8 @@ class Node:
         self._random = random
         self._on_doubt = on_doubt
         self._rooms: dict[str, RoomRunner] = {}
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        #: Who activates or releases a room does it alone.
+        self._locks = Locks()
         self._lease_until = 0.0
         self._is_retired = False
         self._upkeep = Upkeep(self._refusal, self._seats_changed, self._look_up, self._save, self._rebuild)
@@ -131,7 +132,7 @@ class Node:
         limiter = asyncio.Semaphore(RELEASES_AT_ONCE)
 
         async def release(room_id: str) -> None:
-            async with limiter, self._lock(room_id):
+            async with limiter, self._locks[room_id]:
                 runner = self._rooms.get(room_id)
                 if runner is not None:
                     await self._release(runner, close, reason)
@@ -175,7 +176,7 @@ class Node:
         runner = self.active(room_id)
         if runner is not None or not is_id(room_id):
             return runner
-        async with self._lock(room_id):
+        async with self._locks[room_id]:
             runner = self._rooms.get(room_id)
             if runner is not None and runner.takes_input:
                 return runner
@@ -204,7 +205,7 @@ class Node:
             filters=filters,
             max_clients=game.max_clients,
         )
-        async with self._lock(row.room_id):
+        async with self._locks[row.room_id]:
             return await self._activate(await self._stores.rooms.create(self.node_id, row))
 
     async def _activate(self, row: RoomRow) -> RoomRunner:
@@ -297,13 +298,6 @@ class Node:
             self._on_doubt(fault)
             raise
 
-    def _lock(self, room_id: str) -> asyncio.Lock:
-        """Who activates or releases a room does it alone."""
-        lock = self._locks.get(room_id)
-        if lock is None:
-            lock = self._locks[room_id] = asyncio.Lock()
-        return lock
-
     def _refuse_if_unfit(self) -> None:
         """Before a room comes here."""
         if self.is_draining:
@@ -354,7 +348,7 @@ class Node:
 
     def _rebuild(self, runner: RoomRunner) -> None:
         async def rebuild() -> None:
-            async with self._lock(runner.room.room_id):
+            async with self._locks[runner.room.room_id]:
                 if not runner.is_over:
                     with suppress(Fault):
                         await self._release(runner, CloseCode.MAY_RECONNECT, "the room is rebuilt")
@@ -375,7 +369,7 @@ class Node:
         return empty_since is not None and self._clock() - empty_since >= limits.ROOM_LINGER_S * 1000
 
     async def _hibernate(self, runner: RoomRunner) -> None:
-        async with self._lock(runner.room.room_id):
+        async with self._locks[runner.room.room_id]:
             if runner.takes_input and self._is_deserted(runner) and not self.is_draining:
                 with suppress(Fault):
                     await self._release(runner, CloseCode.MAY_RECONNECT, "hibernated")

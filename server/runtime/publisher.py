@@ -78,15 +78,21 @@ class Publisher:
         for runner in list(self._rooms.values()):
             self.changed(runner, [seat.session_id for seat in runner.room.seats])
 
-    async def refresh(self) -> None:
-        """Keep this node's listings and session records alive; a Redis that lost any gets everything."""
+    async def refresh(self) -> bool:
+        """
+        Keep this node's listings and session records alive; a Redis that lost any gets everything.
+
+        Returns whether it had: then all that is ours is to be written.
+        """
         try:
             is_forgotten = not await self._directory.refresh(self._node_id)
-            if is_forgotten or self._clock() >= self._all_again_ms:
-                self._all_again_ms = self._clock() + self._all_again_every_ms
-                self.publish_all()
         except Fault as fault:
             self._on_fault(fault)
+            return False
+        if is_forgotten or self._clock() >= self._all_again_ms:
+            self._all_again_ms = self._clock() + self._all_again_every_ms
+            self.publish_all()
+        return is_forgotten
 
     async def publish_now(self, runner: RoomRunner) -> None:
         """Write the room's listing at once, for a matchmaker that must find it. Raises a Fault."""
