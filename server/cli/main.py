@@ -36,15 +36,21 @@ app.add_typer(config.verbs, name="config")
 app.command()(doctor.doctor)
 
 
-@app.callback()
-def _options(
-    shows_version: Annotated[bool, typer.Option("--version", is_eager=True, help="Show the version and exit.")] = False,
-) -> None:
-    if shows_version:
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
         from importlib.metadata import version
 
         print(f"holdfast {version('holdfast')}")
         raise typer.Exit
+
+
+@app.callback()
+def _options(
+    shows_version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """What stands before the verb."""
 
 
 def main() -> None:

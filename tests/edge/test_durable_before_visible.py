@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 import msgspec
 import pytest
+import redis.asyncio
 
 from server.embedded import Urls
 from tests.proxy import Proxy, proxy_before, through
@@ -160,7 +161,7 @@ async def test_every_ack_is_found_at_its_roomseq_and_every_row_was_asked_for(
         assert connection.state == first.state
 
 
-async def test_no_access_token_is_in_the_journal_or_the_log(
+async def test_no_secret_of_a_player_is_in_the_journal_redis_or_the_log(
     serve: Servers, urls: Urls, clients: Clients, journal: Journal
 ) -> None:
     server = await serve(urls=urls, log_level="debug")
@@ -172,6 +173,10 @@ async def test_no_access_token_is_in_the_journal_or_the_log(
     rows = await journal.rows(player.room_id)
     kept = b"".join(bytes(value) for row in rows for value in row.values() if isinstance(value, bytes))
     assert b"an option" in kept
+    async with redis.asyncio.Redis.from_url(urls.redis_url) as store:
+        async for key in store.scan_iter():
+            kept += key + (await store.get(key) or b"" if await store.type(key) == b"string" else b"")
+    assert player.session_id.encode() in kept
     log = server.log.read_text()
     for secret in (access, access.split(".")[2], player.token, back.token):
         assert secret.encode() not in kept

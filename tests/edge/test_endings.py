@@ -93,9 +93,10 @@ async def test_who_says_nothing_is_ended_and_who_pings_is_not(serve: Servers, cl
     client = clients(await serve(idle_s=1))
     silent = await client.join("game")
     pinging = await client.join_by_id(silent)
-    while silent.close_code is None:
-        await pinging.silent()
-        await asyncio.sleep(0.1)
+    async with asyncio.timeout(10):
+        while silent.close_code is None:
+            await pinging.silent()
+            await asyncio.sleep(0.1)
     await ended(silent, 4503, "idle")
     assert silent.session_id not in silent.state["players"]
     await pinging.until(lambda: silent.session_id not in pinging.state["players"], "the leave")
