@@ -30,7 +30,7 @@ _log = structlog.get_logger(service="committer")
 RETRY_S = 0.1
 #: From the begin of a flush to that of the next, at least; a lone action never waits. A flush costs this process and
 #: PostgreSQL as much as ten of its rows: at 1,500 actions a second this makes groups of six out of groups of two,
-#: and halves PostgreSQL's share of an action.
+#: and takes a third off PostgreSQL's share of an action.
 FLUSH_EVERY_S = 0.004
 
 Flush = Callable[[Sequence[Entry]], Awaitable[None]]

@@ -215,7 +215,12 @@ async def test_a_flush_that_never_reached_postgresql_is_tried_again_and_acked_on
     """The connection was cut before the statement went up: it surely did not happen."""
     player = await clients(held).join("counter")
     await player.added(1)
+    before = proxy.connections
     proxy.cut()
+    # The server has seen it: its probe dials again. A statement sent before that would be in doubt.
+    async with asyncio.timeout(10):
+        while proxy.connections == before:
+            await asyncio.sleep(0.005)
     room_seq = await player.added(2)
     assert (await player.caught_up(room_seq))["total"] == 3
     assert [row["seq"] for row in await journal.rows(player.room_id)][-2:] == [1, 2]

@@ -15,7 +15,6 @@ from server.storage.database import Database
 from server.storage.journal import Journal
 from server.storage.nodes import Nodes
 from server.storage.rooms import Rooms
-from tests.databases import embedded
 from tests.storage.parts import LEASE_S, ME, OTHER
 
 __all__ = ["embedded"]
