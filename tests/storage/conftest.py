@@ -17,8 +17,6 @@ from server.storage.nodes import Nodes
 from server.storage.rooms import Rooms
 from tests.storage.parts import LEASE_S, ME, OTHER
 
-__all__ = ["embedded"]
-
 EMPTY_ALL = """
     DELETE FROM actions;
     DELETE FROM snapshots;
