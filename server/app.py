@@ -1,5 +1,5 @@
 """
-App: the composition root. Builds a node from its settings, runs it, and ends it in order.
+App: one node from its settings to its end, in order.
 
     databases -> schema -> node -> sockets open -> ready ... signal -> drain -> sockets closed -> databases stopped
 
@@ -13,65 +13,39 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from importlib.metadata import version
 from pathlib import Path
 from random import SystemRandom
 
 import structlog
-import uvicorn
-from jwt import PyJWKSet
 
 from contracts import PROTOCOL_VERSION, limits
 from contracts.codes import CloseCode
 from contracts.events import Degraded
 from contracts.http import VersionAnswer
 from contracts.version import schema_hash
+from server.composition import Hooks, compose_edge, compose_node, metrics_of, stand_on
 from server.core.colyseus.frames import room_data
 from server.core.colyseus.pack import pack
 from server.core.faults import Fault, Fenced
 from server.core.identifiers import new_id
-from server.core.room import RoomLimits
-from server.edge.arrivals import Arrivals
-from server.edge.auth import Authority, load_jwks
-from server.edge.desk import Desk
-from server.edge.doorway import Doorway
-from server.edge.gatehouse import Gatehouse
-from server.edge.http import Routes
-from server.edge.logout import Logout
-from server.edge.matchmaking import Matchmaker
-from server.edge.origins import Origins
-from server.edge.server import BoundedHttp, Server
-from server.edge.transport import uvicorn_protocol
 from server.embedded import start_embedded
 from server.exit_codes import ExitCode
 from server.games import known_games
 from server.ops import health
 from server.ops.dependencies import Dependency
 from server.ops.loop_lag import watch_loop_lag
-from server.ops.metrics import Metrics
 from server.ops.prober import Prober
-from server.presence import Directory, Reservations, Revocations, Sessions, Store
-from server.rooms.base import Room
-from server.runtime.clock import unix_ms
-from server.runtime.committer import Committer
+from server.presence import Store
 from server.runtime.garbage import set_start_aside
-from server.runtime.node import Node, Terms
-from server.runtime.publisher import Publisher
-from server.runtime.runner import Pace
 from server.runtime.tasks import Tasks
-from server.settings import PREFIX, BadSetting, Problem, Settings
+from server.settings import Settings
 from server.storage import migrations
 from server.storage.database import Database
-from server.storage.secrets import jwt_secret
-from server.storage.stores import Stores, stores_of
 
 _log = structlog.get_logger(service="app")
-
-PAGE = Path(__file__).parent / "web" / "dist"
-#: Close codes that metrics tell apart beside ours.
-_STANDARD_CODES = (1000, 1001, 1002, 1005, 1006, 1007, 1009, 1011)
 
 
 class CannotListen(OSError):
@@ -129,111 +103,25 @@ class App:
     async def _compose(self, database: Database, store: Store) -> None:
         """Everything, each part given what it stands on."""
         games = known_games()
-        stores = stores_of(database)
-        directory = Directory(store, list(games), lease_s=self._settings.lease_s)
-        sessions = Sessions(store, hold_s=self._settings.hold_s)
-        self._version = VersionAnswer(
+        shown = VersionAnswer(
             name="holdfast",
             version=version("holdfast"),
             protocol_version=PROTOCOL_VERSION,
             schema_hash=schema_hash(),
         )
-        self._metrics = _metrics_of(games, self._version)
+        self._metrics = metrics_of(games, shown)
         self._watch_stores(database, store)
-        self._node = self._compose_node(database.node_id, games, stores, directory, sessions)
-        authority = await self._authority(database)
-        self._server = self._compose_edge(store, stores, directory, sessions, authority)
-
-    def _compose_node(
-        self,
-        node_id: str,
-        games: Mapping[str, type[Room]],
-        stores: Stores,
-        directory: Directory,
-        sessions: Sessions,
-    ) -> Node:
-        settings = self._settings
-        publisher = Publisher(
-            directory,
-            sessions,
-            node_id,
-            self._address,
-            settings.public_address or None,
-            settings.hold_s,
-            unix_ms,
-            self._redis_failed,
+        hooks = Hooks(
+            on_doubt=self._on_doubt,
+            on_redis_fault=self._redis_failed,
+            on_commit=self._committed,
+            on_ready=self._is_ready,
+            drain=self._drain,
+            readiness=self._readiness,
         )
-        committer = Committer(
-            lambda entries: stores.journal.flush(node_id, entries),
-            settings.durability_budget_s,
-            self._on_doubt,
-            self._committed,
-        )
-        return Node(
-            node_id,
-            games,
-            stores,
-            publisher,
-            committer,
-            self._tasks,
-            self._metrics,
-            _terms(settings),
-            unix_ms,
-            self._random,
-            self._on_doubt,
-        )
-
-    def _compose_edge(
-        self, store: Store, stores: Stores, directory: Directory, sessions: Sessions, authority: Authority
-    ) -> Server:
-        settings, node, metrics, random = self._settings, self._node, self._metrics, self._random
-        reservations = Reservations(store)
-        gatehouse = Gatehouse(authority, Revocations(store), settings.guests, settings.access_token_s, random)
-        logout = Logout(node, sessions, gatehouse, unix_ms, random)
-        arrivals = Arrivals(node, reservations, stores.characters, metrics, unix_ms, random)
-        origins = Origins(settings.allowed_origins)
-        self._desk = Desk(
-            origins, metrics, self._tasks, unix_ms, settings.connections_max, arrivals.seat, logout.of_player
-        )
-        matchmaker = Matchmaker(
-            node,
-            stores.rooms,
-            reservations,
-            settings.seat_reservation_s,
-            settings.public_address or None,
-            random,
-        )
-        routes = Routes(
-            node,
-            stores,
-            directory,
-            matchmaker,
-            gatehouse,
-            logout.end_sessions,
-            health.liveness,
-            self._readiness,
-            metrics.render,
-            self._version,
-            PAGE,
-        )
-        config = uvicorn.Config(
-            Doorway(routes.application(), origins),
-            http=BoundedHttp,
-            ws=uvicorn_protocol(settings.transport, self._desk.accept),
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=1,
-        )
-        return Server(config, self._is_ready, self._drain)
-
-    async def _authority(self, database: Database) -> Authority:
-        settings = self._settings
-        if settings.jwt_jwks_file:
-            return Authority(b"", settings.jwt_audience, settings.jwt_issuer, _keys_of(settings.jwt_jwks_file))
-        secret = settings.jwt_secret.encode() or await jwt_secret(database)
-        return Authority(secret, settings.jwt_audience, settings.jwt_issuer)
+        stand = stand_on(self._settings, games, database, store, self._metrics, self._tasks, self._random)
+        self._node = compose_node(stand, self._address, hooks)
+        self._server, self._desk = await compose_edge(stand, self._node, shown, hooks)
 
     def _watch_stores(self, database: Database, store: Store) -> None:
         offset_s = time.time() - time.monotonic()
@@ -321,40 +209,6 @@ class App:
             is_draining=self._node.is_draining or self._is_doomed,
         )
         return health.readiness(self._postgres, self._redis, facts)
-
-
-def _terms(settings: Settings) -> Terms:
-    return Terms(
-        room=RoomLimits(
-            intent_rate=settings.intent_rate,
-            intent_burst=settings.intent_burst_max,
-            hold_ms=int(settings.hold_s * 1000),
-            idle_ms=int(settings.idle_s * 1000),
-        ),
-        pace=Pace(
-            patch_rate_s=settings.patch_rate_ms / 1000,
-            freshness_s=settings.freshness_ms / 1000,
-            snapshot_every=settings.snapshot_every,
-        ),
-        lease_s=settings.lease_s,
-        lease_renew_s=settings.lease_renew_s,
-        pending_actions_max=settings.pending_actions_max,
-        rooms_max=settings.rooms_max,
-    )
-
-
-def _metrics_of(games: Mapping[str, type[Room]], shown: VersionAnswer) -> Metrics:
-    intent_types = {name for game in games.values() for name in game.handlers}
-    codes = [*CloseCode, *_STANDARD_CODES]
-    return Metrics(intent_types, codes, shown.version, shown.protocol_version, shown.schema_hash)
-
-
-def _keys_of(path: str) -> PyJWKSet:
-    try:
-        return load_jwks(path)
-    except (OSError, ValueError) as error:
-        problem = Problem(f"{PREFIX}JWT_JWKS_FILE", f"{path!r} is no JWKS: {error}", '{"keys": [...]}')
-        raise BadSetting([problem]) from error
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -39,7 +39,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "server.settings": {"contracts", "server.ops"},
 }
 #: What wires the parts together, and what stands outside: these may import anything, and no part imports them.
-ABOVE = ("server.app", "server.cli", "server.exit_codes", "server.games", "server.tools", "holdfast")
+ABOVE = (
+    "server.app",
+    "server.composition",
+    "server.cli",
+    "server.exit_codes",
+    "server.games",
+    "server.tools",
+    "holdfast",
+)
 
 #: The pure parts: no clock, chance, network, threads, files or logs. Types of chance and time are fine.
 PURE = ("server.core", "server.rooms")

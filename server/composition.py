@@ -1,0 +1,220 @@
+"""
+Composition: a node and its edge put together, each part given what it stands on.
+
+Which part knows which is decided here and nowhere else; what happens to the whole is the app's (`server/app.py`).
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from random import SystemRandom
+
+import msgspec
+import uvicorn
+from jwt import PyJWKSet
+
+from contracts.codes import CloseCode
+from contracts.http import VersionAnswer
+from server.core.faults import Fault
+from server.core.room import RoomLimits
+from server.edge.arrivals import Arrivals
+from server.edge.auth import Authority, load_jwks
+from server.edge.desk import Desk
+from server.edge.doorway import Doorway
+from server.edge.gatehouse import Gatehouse
+from server.edge.http import Health, Routes
+from server.edge.logout import Logout
+from server.edge.matchmaking import Matchmaker
+from server.edge.origins import Origins
+from server.edge.server import BoundedHttp, Server
+from server.edge.transport import uvicorn_protocol
+from server.ops import health
+from server.ops.metrics import Metrics
+from server.presence import Directory, Reservations, Revocations, Sessions, Store
+from server.rooms.base import Room
+from server.runtime.clock import unix_ms
+from server.runtime.committer import Committer
+from server.runtime.node import Node, Terms
+from server.runtime.publisher import Publisher
+from server.runtime.runner import Pace
+from server.runtime.tasks import Tasks
+from server.settings import PREFIX, BadSetting, Problem, Settings
+from server.storage.database import Database
+from server.storage.secrets import jwt_secret
+from server.storage.stores import Stores, stores_of
+
+PAGE = Path(__file__).parent / "web" / "dist"
+#: Close codes that metrics tell apart beside ours.
+_STANDARD_CODES = (1000, 1001, 1002, 1005, 1006, 1007, 1009, 1011)
+
+
+class Hooks(msgspec.Struct, frozen=True):
+    """What the parts tell the app."""
+
+    #: A write is in doubt, or this node is fenced.
+    on_doubt: Callable[[Fault], None]
+    #: A call to Redis failed.
+    on_redis_fault: Callable[[Fault], None]
+    #: A flush of so many actions took so many seconds.
+    on_commit: Callable[[int, float], None]
+    #: The sockets are open.
+    on_ready: Callable[[], None]
+    #: Awaited before the sockets close.
+    drain: Callable[[], Awaitable[None]]
+    readiness: Health
+
+
+class Stand(msgspec.Struct, frozen=True):
+    """What every part may stand on."""
+
+    settings: Settings
+    games: Mapping[str, type[Room]]
+    database: Database
+    store: Store
+    stores: Stores
+    directory: Directory
+    sessions: Sessions
+    metrics: Metrics
+    tasks: Tasks
+    random: SystemRandom
+
+
+def stand_on(
+    settings: Settings,
+    games: Mapping[str, type[Room]],
+    database: Database,
+    store: Store,
+    metrics: Metrics,
+    tasks: Tasks,
+    random: SystemRandom,
+) -> Stand:
+    return Stand(
+        settings,
+        games,
+        database,
+        store,
+        stores_of(database),
+        Directory(store, list(games), lease_s=settings.lease_s),
+        Sessions(store, hold_s=settings.hold_s),
+        metrics,
+        tasks,
+        random,
+    )
+
+
+def compose_node(stand: Stand, address: str, hooks: Hooks) -> Node:
+    """The node that others reach at `address`; it does nothing before its `start`."""
+    settings, node_id, stores = stand.settings, stand.database.node_id, stand.stores
+    publisher = Publisher(
+        stand.directory,
+        stand.sessions,
+        node_id,
+        address,
+        settings.public_address or None,
+        settings.hold_s,
+        unix_ms,
+        hooks.on_redis_fault,
+    )
+    committer = Committer(
+        lambda entries: stores.journal.flush(node_id, entries),
+        settings.durability_budget_s,
+        hooks.on_doubt,
+        hooks.on_commit,
+    )
+    return Node(
+        node_id,
+        stand.games,
+        stores,
+        publisher,
+        committer,
+        stand.tasks,
+        stand.metrics,
+        _terms(settings),
+        unix_ms,
+        stand.random,
+        hooks.on_doubt,
+    )
+
+
+async def compose_edge(stand: Stand, node: Node, version: VersionAnswer, hooks: Hooks) -> tuple[Server, Desk]:
+    """The node's way to the world. Raises BadSetting (a file of keys) or a Fault (its secret)."""
+    settings, stores, metrics, random = stand.settings, stand.stores, stand.metrics, stand.random
+    authority = await _authority(settings, stand.database)
+    reservations = Reservations(stand.store)
+    gatehouse = Gatehouse(authority, Revocations(stand.store), settings.guests, settings.access_token_s, random)
+    logout = Logout(node, stand.sessions, gatehouse, unix_ms, random)
+    arrivals = Arrivals(node, reservations, stores.characters, metrics, unix_ms, random)
+    origins = Origins(settings.allowed_origins)
+    desk = Desk(origins, metrics, stand.tasks, unix_ms, settings.connections_max, arrivals.seat, logout.of_player)
+    matchmaker = Matchmaker(
+        node,
+        stores.rooms,
+        reservations,
+        settings.seat_reservation_s,
+        settings.public_address or None,
+        random,
+    )
+    routes = Routes(
+        node,
+        stores,
+        stand.directory,
+        matchmaker,
+        gatehouse,
+        logout.end_sessions,
+        health.liveness,
+        hooks.readiness,
+        metrics.render,
+        version,
+        PAGE,
+    )
+    config = uvicorn.Config(
+        Doorway(routes.application(), origins),
+        http=BoundedHttp,
+        ws=uvicorn_protocol(settings.transport, desk.accept),
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
+    return Server(config, hooks.on_ready, hooks.drain), desk
+
+
+def metrics_of(games: Mapping[str, type[Room]], shown: VersionAnswer) -> Metrics:
+    intent_types = {name for game in games.values() for name in game.handlers}
+    codes = [*CloseCode, *_STANDARD_CODES]
+    return Metrics(intent_types, codes, shown.version, shown.protocol_version, shown.schema_hash)
+
+
+async def _authority(settings: Settings, database: Database) -> Authority:
+    if settings.jwt_jwks_file:
+        return Authority(b"", settings.jwt_audience, settings.jwt_issuer, _keys_of(settings.jwt_jwks_file))
+    secret = settings.jwt_secret.encode() or await jwt_secret(database)
+    return Authority(secret, settings.jwt_audience, settings.jwt_issuer)
+
+
+def _terms(settings: Settings) -> Terms:
+    return Terms(
+        room=RoomLimits(
+            intent_rate=settings.intent_rate,
+            intent_burst=settings.intent_burst_max,
+            hold_ms=int(settings.hold_s * 1000),
+            idle_ms=int(settings.idle_s * 1000),
+        ),
+        pace=Pace(
+            patch_rate_s=settings.patch_rate_ms / 1000,
+            freshness_s=settings.freshness_ms / 1000,
+            snapshot_every=settings.snapshot_every,
+        ),
+        lease_s=settings.lease_s,
+        lease_renew_s=settings.lease_renew_s,
+        pending_actions_max=settings.pending_actions_max,
+        rooms_max=settings.rooms_max,
+    )
+
+
+def _keys_of(path: str) -> PyJWKSet:
+    try:
+        return load_jwks(path)
+    except (OSError, ValueError) as error:
+        problem = Problem(f"{PREFIX}JWT_JWKS_FILE", f"{path!r} is no JWKS: {error}", '{"keys": [...]}')
+        raise BadSetting([problem]) from error
