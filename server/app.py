@@ -112,7 +112,8 @@ class App:
         self._metrics = metrics_of(games, shown)
         self._watch_stores(database, store)
         hooks = Hooks(
-            on_doubt=self._on_doubt,
+            on_fenced=self._on_fenced,
+            on_postgres_fault=self._postgres_failed,
             on_redis_fault=self._redis_failed,
             on_commit=self._committed,
             on_ready=self._is_ready,
@@ -173,11 +174,10 @@ class App:
 
     # -- what happens to it ---------------------------------------------------------------------------------------
 
-    def _on_doubt(self, fault: Fault) -> None:
-        """A write of ours is in doubt: nothing more is shown, and the restart finds what is true."""
-        if isinstance(fault, Fenced):
-            self._metrics.fenced.inc()
-        self._end("a write is in doubt; the restart finds what is true", fault)
+    def _on_fenced(self, fault: Fenced) -> None:
+        """Another node has our rooms, or may: nothing of ours will be written again."""
+        self._metrics.fenced.inc()
+        self._end("this node was fenced; its rooms are elsewhere", fault)
 
     def _on_crash(self, task: str, error: BaseException) -> None:
         self._end(f"the task {task!r} crashed", error)
@@ -193,6 +193,9 @@ class App:
         self._metrics.commit_actions.observe(actions)
         self._metrics.commit_seconds.observe(seconds)
         self._prober.succeeded("postgres", seconds)
+
+    def _postgres_failed(self, fault: Fault) -> None:
+        self._prober.failed("postgres", fault.reason)
 
     def _redis_failed(self, fault: Fault) -> None:
         self._prober.failed("redis", fault.reason)

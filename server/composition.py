@@ -14,7 +14,8 @@ from jwt import PyJWKSet
 
 from contracts.codes import CloseCode
 from contracts.http import VersionAnswer
-from server.core.faults import Fault
+from server.core.faults import Fault, Fenced
+from server.core.identifiers import new_id
 from server.core.room import RoomLimits
 from server.edge.arrivals import Arrivals
 from server.edge.auth import Authority, load_jwks
@@ -32,8 +33,8 @@ from server.ops.metrics import Metrics
 from server.presence import Directory, Reservations, Revocations, Sessions, Store
 from server.rooms.base import Room
 from server.runtime.clock import unix_ms
-from server.runtime.committer import Committer
-from server.runtime.node import Node, Terms
+from server.runtime.identity import Identity
+from server.runtime.node import Node, Reports, Terms
 from server.runtime.publisher import Publisher
 from server.runtime.runner import Pace
 from server.runtime.tasks import Tasks
@@ -50,8 +51,10 @@ _STANDARD_CODES = (1000, 1001, 1002, 1005, 1006, 1007, 1009, 1011)
 class Hooks(msgspec.Struct, frozen=True):
     """What the parts tell the app."""
 
-    #: A write is in doubt, or this node is fenced.
-    on_doubt: Callable[[Fault], None]
+    #: Another node has this one's rooms, or may.
+    on_fenced: Callable[[Fenced], None]
+    #: A flush failed.
+    on_postgres_fault: Callable[[Fault], None]
     #: A call to Redis failed.
     on_redis_fault: Callable[[Fault], None]
     #: A flush of so many actions took so many seconds.
@@ -103,35 +106,36 @@ def stand_on(
 
 def compose_node(stand: Stand, address: str, hooks: Hooks) -> Node:
     """The node that others reach at `address`; it does nothing before its `start`."""
-    settings, node_id, stores = stand.settings, stand.database.node_id, stand.stores
+    settings, stores, random = stand.settings, stand.stores, stand.random
+    identity = Identity(
+        stand.database.node_id,
+        stores.nodes,
+        stand.database.rename,
+        lambda: new_id(random),
+        settings.lease_s,
+        settings.lease_renew_s,
+    )
     publisher = Publisher(
         stand.directory,
         stand.sessions,
-        node_id,
+        identity,
         address,
         settings.public_address or None,
         settings.hold_s,
         unix_ms,
         hooks.on_redis_fault,
     )
-    committer = Committer(
-        lambda entries: stores.journal.flush(node_id, entries),
-        settings.durability_budget_s,
-        hooks.on_doubt,
-        hooks.on_commit,
-    )
     return Node(
-        node_id,
+        identity,
         stand.games,
         stores,
         publisher,
-        committer,
         stand.tasks,
         stand.metrics,
         _terms(settings),
         unix_ms,
-        stand.random,
-        hooks.on_doubt,
+        random,
+        Reports(hooks.on_fenced, hooks.on_commit, hooks.on_postgres_fault),
     )
 
 
@@ -205,8 +209,7 @@ def _terms(settings: Settings) -> Terms:
             freshness_s=settings.freshness_ms / 1000,
             snapshot_every=settings.snapshot_every,
         ),
-        lease_s=settings.lease_s,
-        lease_renew_s=settings.lease_renew_s,
+        durability_budget_s=settings.durability_budget_s,
         pending_actions_max=settings.pending_actions_max,
         rooms_max=settings.rooms_max,
     )

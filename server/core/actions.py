@@ -34,8 +34,8 @@ class Actions:
         self.entries: list[Entry] = []
         #: What a step raised; nothing can be done in this room after it.
         self.bug: Exception | None = None
+        self.epoch = epoch
         self._room_id = room_id
-        self._epoch = epoch
         self._rules = rules
         self._output = output
 
@@ -73,7 +73,7 @@ class Actions:
             entry = Entry(
                 room_id=self._room_id,
                 room_seq=step.room_seq,
-                epoch=self._epoch,
+                epoch=self.epoch,
                 kind=kind,
                 at=step.now_ms,
                 session_id=step.session_id or None,
@@ -86,7 +86,7 @@ class Actions:
                 character=None if character is None else _move(character, step),
             )
             emitted = tuple(event.emitted() for event in step.events)
-            self._output.apply(Change(step.room_seq, self._epoch, patch, emitted, entry.size_bytes()))
+            self._output.apply(Change(step.room_seq, self.epoch, patch, emitted, entry.size_bytes()))
         except Exception as error:
             self.bug = error
             return Reject(RejectCode.INTERNAL, "the room failed at this step")

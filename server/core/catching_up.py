@@ -12,14 +12,14 @@ Whatever leads to live ends with the volatile values of now: they have no roomSe
 
 from collections.abc import Iterator, Sequence
 
-from contracts import limits
+from contracts import PROTOCOL_VERSION, limits
 from contracts.events import HandshakeAck, ResumeAck, Snapshot, VolatileDelta
 from contracts.intents import Resume
 from server.core import answers
 from server.core.colyseus.frames import header
 from server.core.colyseus.pack import pack
 from server.core.effects import Returned
-from server.core.link import Link
+from server.core.link import Link, Stage
 from server.core.output import Output
 from server.core.permissions import permissions_of
 from server.core.rules import Rules
@@ -28,31 +28,32 @@ from server.core.state import plain, volatile_values
 
 _STATE = header(Snapshot.TYPE)
 _RESUME_MS = int(limits.RESUME_S * 1000)
+_HEARTBEAT_MS = int(limits.PING_S * 1000)
 
 
 class CatchingUp:
     def __init__(self, epoch: int, rules: Rules, output: Output, room_limits: RoomLimits) -> None:
-        self._epoch = epoch
+        self.epoch = epoch
         self._rules = rules
         self._output = output
         self._limits = room_limits
 
-    def greet(self, link: Link, seat: Seat, protocol_version: str, now_ms: int, heartbeat_ms: int) -> None:
+    def greet(self, link: Link, seat: Seat, now_ms: int) -> None:
         """The link's join byte arrived."""
         member = seat.member
         handshake = answers.greeting(
             HandshakeAck(
                 session_id=member.session_id,
                 player_id=member.player.player_id,
-                protocol_version=protocol_version,
+                protocol_version=PROTOCOL_VERSION,
                 last_seq=seat.sequence.last,
                 room_seq=self._output.applied_seq,
-                epoch=self._epoch,
+                epoch=self.epoch,
                 permissions=list(permissions_of(member.player.role)),
                 intent_rate=self._limits.intent_rate,
                 intent_burst=self._limits.intent_burst,
                 server_time=float(now_ms),
-                heartbeat_ms=heartbeat_ms,
+                heartbeat_ms=_HEARTBEAT_MS,
             )
         )
         if not link.is_return:
@@ -75,6 +76,7 @@ class CatchingUp:
             return
         is_return, link.is_return = link.is_return, False
         link.resume_by_ms = None
+        link.is_resuming = True
         # What was before its join was never its to miss; who never got a snapshot says 0.
         recovered = resume.room_seq >= seat.joined_seq and self._output.history.reaches(resume.room_seq, resume.epoch)
         frames = self._missed(seat, resume.room_seq, now_ms) if recovered else self._whole(now_ms)
@@ -88,15 +90,27 @@ class CatchingUp:
         returned = Returned("snapshot") if is_return else None
         self._output.welcome(link, [self._answer(seat, False), *self._whole(now_ms)], returned)
 
+    def start_over(self, link: Link, seat: Seat, now_ms: int) -> None:
+        """The room was rebuilt under the link: whatever it was owed, it is the room as it is now."""
+        if not link.is_greeted:
+            self.greet(link, seat, now_ms)
+        elif link.resume_by_ms is None or link.stage is Stage.LIVE:
+            answer = [self._answer(seat, False)] if link.is_resuming else []
+            self._output.welcome(link, [*answer, *self._whole(now_ms)])
+
     def _answer(self, seat: Seat, recovered: bool) -> bytes:
         room_seq, last_seq = self._output.applied_seq, seat.sequence.last
-        return answers.greeting(ResumeAck(room_seq=room_seq, epoch=self._epoch, last_seq=last_seq, recovered=recovered))
+        return answers.greeting(
+            ResumeAck(
+                room_seq=room_seq, epoch=self._output.history.epoch_at(room_seq), last_seq=last_seq, recovered=recovered
+            )
+        )
 
     def _whole(self, now_ms: int) -> list[bytes]:
         """The snapshot of now, and the volatile values beside it."""
         snapshot = Snapshot(
             room_seq=self._output.applied_seq,
-            epoch=self._epoch,
+            epoch=self._output.history.epoch_at(self._output.applied_seq),
             tick=0,
             state=plain(self._rules.state),
             server_time=float(now_ms),

@@ -23,12 +23,20 @@ class Unavailable(Fault):
     """Definitely did not happen, and may be tried again: refused, read-only, out of space, not connected."""
 
 
+class TookTooLong(Unavailable):
+    """PostgreSQL itself gave it up, for a lock or for its time: fewer at a time, or without what is locked, may do."""
+
+
 class OutcomeUnknown(Fault):
     """Was sent and may or may not have happened, now or later; only fencing settles it (never a retry)."""
 
 
 class Fenced(Fault):
-    """This node's row is fenced: another owner may be at work, nothing of ours will ever be written again."""
+    """The row of node `node_id` is fenced: another may have its rooms, and nothing of it will ever be written again."""
+
+    def __init__(self, node_id: str = "") -> None:
+        super().__init__(f"node {node_id} is fenced")
+        self.node_id = node_id
 
 
 class Poisoned(Fault):

@@ -3,6 +3,7 @@ The output gate: holds what rests on a roomSeq until that roomSeq is durable.
 
     hold(N, effect)      effects wait in the order they were made; N never falls
     open(durable)        releases, in that order, all held for at most `durable`
+    cut(N)               takes away what rests on more than N, which will never be durable
 
 Promise P1 rests on this queue: everything computed from memory while the room stands at N
 is held for N.
@@ -29,6 +30,14 @@ class Gate(Generic[E]):
         while held and held[0][0] <= durable:
             released.append(held.popleft())
         return released
+
+    def cut(self, room_seq: int) -> list[E]:
+        """Take away, in order, everything held for more than `room_seq`."""
+        gone: list[E] = []
+        while self._held and self._held[-1][0] > room_seq:
+            gone.append(self._held.pop()[1])
+        gone.reverse()
+        return gone
 
     def __len__(self) -> int:
         return len(self._held)

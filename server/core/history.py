@@ -54,6 +54,11 @@ class History:
             self._bytes -= dropped.size_bytes
             self.base_seq, self._base_epoch = dropped.room_seq, dropped.epoch
 
+    def cut(self, room_seq: int) -> None:
+        """Drop the changes after `room_seq`: they never became durable."""
+        while self._changes and self._changes[-1].room_seq > room_seq:
+            self._bytes -= self._changes.pop().size_bytes
+
     @property
     def last_seq(self) -> int:
         return self._changes[-1].room_seq if self._changes else self.base_seq

@@ -75,7 +75,7 @@ class Intake:
         if look is Look.FORGOTTEN:
             self._output.look_up(LookUp(link, seat.session_id, seq, request_id))
         else:
-            self._output.send(link, answers.again(seq, look, request_id))
+            self._output.answer(link, answers.again(seq, look, request_id), seq, request_id, False)
         return "duplicate"
 
     def unreadable(self, link: Link, message: str, request_id: int | None) -> str:
@@ -94,10 +94,10 @@ class Intake:
     def looked_up(self, link: Link, seq: int, room_seq: int | None, request_id: int | None) -> None:
         """The journal's answer to a `LookUp`."""
         if room_seq is not None:
-            self._output.send(link, answers.ack(seq, room_seq, True, request_id))
+            self._output.answer(link, answers.ack(seq, room_seq, True, request_id), seq, request_id, False)
         else:
             forgotten = Reject(RejectCode.NOT_DURABLE, f"seq: {seq} was answered long ago, and has no effect")
-            self._output.send(link, answers.reject(seq, forgotten, request_id))
+            self._output.answer(link, answers.reject(seq, forgotten, request_id), seq, request_id, False)
 
     def _judge(
         self,
@@ -120,11 +120,11 @@ class Intake:
         verdict = self._apply(seat, seq, handler, body, now_ms, random)
         if verdict is not None:
             seat.sequence.settle(seq, Refused(verdict.code, verdict.message))
-            self._output.send(link, answers.reject(seq, verdict, request_id))
+            self._output.answer(link, answers.reject(seq, verdict, request_id), seq, request_id, True)
             return verdict.code
         room_seq = self._output.applied_seq
         seat.sequence.settle(seq, Applied(room_seq))
-        self._output.send(link, answers.ack(seq, room_seq, False, request_id))
+        self._output.answer(link, answers.ack(seq, room_seq, False, request_id), seq, request_id, True)
         return "applied"
 
     def _apply(

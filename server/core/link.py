@@ -29,6 +29,12 @@ class Link(ABC):
         self.stage = Stage.OPENED
         #: The seat it was given; None until it has one.
         self.seat: Seat | None = None
+        #: The roomSeq of the entry that made it its session's connection.
+        self.connected_seq = 0
+        #: Whether its handshake is out.
+        self.is_greeted = False
+        #: Whether an answer to its `session.resume` is on the way.
+        self.is_resuming = False
         #: Whether it came with a reconnection token, and has not said `session.resume`.
         self.is_return = False
         #: Until when a client that resumes has to say from where; None if it need not.

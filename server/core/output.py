@@ -31,6 +31,17 @@ class _Answer(msgspec.Struct, frozen=True):
     frame: bytes
 
 
+class Answered(msgspec.Struct, frozen=True):
+    """The answer to a numbered message."""
+
+    link: Link
+    frame: bytes
+    seq: int
+    request_id: int | None
+    #: Whether the number was judged here; else it had its outcome before, and was asked again.
+    is_first: bool
+
+
 class _Greeting(msgspec.Struct, frozen=True):
     """A returned link's handshake: when it is out, the wait for its `session.resume` begins."""
 
@@ -47,7 +58,7 @@ class _Welcome(msgspec.Struct, frozen=True):
     returned: Returned | None
 
 
-class _Farewell(msgspec.Struct, frozen=True):
+class Farewell(msgspec.Struct, frozen=True):
     """A link's last frames, after a last delta, and its close."""
 
     link: Link
@@ -60,14 +71,14 @@ class _Volatile(msgspec.Struct, frozen=True):
     frame: bytes
 
 
-_Held = _Answer | _Greeting | _Welcome | _Farewell | _Volatile | Emitted | LookUp
+Held = _Answer | Answered | _Greeting | _Welcome | Farewell | _Volatile | Emitted | LookUp
 
 
 class Output:
     def __init__(self, history: History) -> None:
         self.history = history
         self.restart()
-        self._gate: Gate[_Held] = Gate()
+        self._gate: Gate[Held] = Gate()
         self._at_once: list[Effect] = []
         self._live: dict[str, Link] = {}
 
@@ -96,6 +107,9 @@ class Output:
     def send(self, link: Link, frame: bytes) -> None:
         self._hold(_Answer(link, frame))
 
+    def answer(self, link: Link, frame: bytes, seq: int, request_id: int | None, is_first: bool) -> None:
+        self._hold(Answered(link, frame, seq, request_id, is_first))
+
     def look_up(self, question: LookUp) -> None:
         """Held like any answer: what is applied by now can be found in the journal only once it is durable."""
         self._hold(question)
@@ -115,12 +129,12 @@ class Output:
         self._hold(_Welcome(link, frames, returned))
 
     def farewell(self, link: Link, frames: Sequence[bytes], code: int, reason: str) -> None:
-        self._hold(_Farewell(link, frames, code, reason))
+        self._hold(Farewell(link, frames, code, reason))
 
     def volatile(self, patch: Patch) -> None:
         self._hold(_Volatile(_STATE_DELTA + pack(VolatileDelta(patches=[patch]))))
 
-    def _hold(self, held: _Held) -> None:
+    def _hold(self, held: Held) -> None:
         self._gate.hold(self.applied_seq, held)
 
     # -- what goes past the gate ----------------------------------------------------------------------------------
@@ -145,6 +159,13 @@ class Output:
         if seat is not None and self._live.get(seat.session_id) is link:
             del self._live[seat.session_id]
 
+    def cut(self, room_seq: int) -> list[Held]:
+        """What was applied after `room_seq` never became durable: forget it, and return what was held for it."""
+        assert self._sent_seq <= self.durable_seq <= room_seq <= self.applied_seq
+        self.history.cut(room_seq)
+        self.applied_seq = room_seq
+        return self._gate.cut(room_seq)
+
     # -- what is released -----------------------------------------------------------------------------------------
 
     def commit(self, durable_seq: int) -> None:
@@ -152,9 +173,14 @@ class Output:
         assert self.durable_seq <= durable_seq <= self.applied_seq
         self.durable_seq = durable_seq
 
+    def release_at_once(self) -> list[Effect]:
+        """What says nothing of the room's state."""
+        effects, self._at_once = self._at_once, []
+        return effects
+
     def release(self, server_time: float) -> list[Effect]:
         """What was said at once, then what the gate lets out by now."""
-        effects, self._at_once = self._at_once, []
+        effects = self.release_at_once()
         for room_seq, held in self._gate.open(self.durable_seq):
             if isinstance(held, Emitted):
                 self._broadcast(effects, self._recipients(held), held.frame)
@@ -162,18 +188,19 @@ class Output:
                 self._broadcast(effects, self.live, held.frame)
             elif held.link.stage is Stage.CLOSED:
                 continue
-            elif isinstance(held, _Answer):
+            elif isinstance(held, Answered | _Answer):
                 effects.append(Send((held.link,), held.frame))
             elif isinstance(held, LookUp):
                 effects.append(held)
             elif isinstance(held, _Greeting):
                 effects.append(Send((held.link,), held.frame))
+                held.link.is_greeted = True
                 if held.link.is_return:
                     held.link.resume_by_ms = int(server_time) + held.wait_ms
             else:
                 effects += self._delta_up_to(room_seq, server_time)
                 effects += [Send((held.link,), frame) for frame in held.frames]
-                if isinstance(held, _Farewell):
+                if isinstance(held, Farewell):
                     self.forget(held.link)
                     effects.append(Close(held.link, held.code, held.reason))
                 else:
@@ -212,6 +239,7 @@ class Output:
     def _go_live(self, link: Link) -> None:
         assert link.seat is not None
         link.stage = Stage.LIVE
+        link.is_greeted, link.is_resuming = True, False
         self._live[link.seat.session_id] = link
 
     def _recipients(self, emitted: Emitted) -> Sequence[Link]:

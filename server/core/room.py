@@ -5,14 +5,17 @@ Room: one authoritative game instance, composed of its seats, its rules and its 
     Actions       the rules' steps, made entries of the journal
     Intake        what becomes of the sessions' messages
     CatchingUp    handshakes, snapshots, resumes
+    rollback      what is undone when it cannot become durable
     Output        what it shows, once that is durable
 
 Inputs are method calls; each runs to completion, changes memory and leaves behind entries to be
 journaled (`take_entries`) and effects to be performed (`take_effects`). Time, randomness and
 identity come in as arguments; nothing here awaits.
 
-    OPEN --a step raised--> BROKEN     takes nothing more; when all it holds is durable and out,
-                                       the runtime rebuilds the room from its journal
+    OPEN --a step raised, an entry cannot be written--> BROKEN   takes nothing more; when all it holds is durable and
+      |                                                          out, the runtime rebuilds the room from its journal
+      `--what it applied will never be durable--> STILL          applies nothing more, but still answers numbers and
+                                                                 says why not; `adopted` by the room that is rebuilt
 """
 
 from collections.abc import Callable, Mapping
@@ -23,7 +26,7 @@ import msgspec
 from contracts import limits
 from contracts.codes import CloseCode, Kind, RejectCode
 from contracts.intents import Resume
-from server.core import answers
+from server.core import answers, rollback
 from server.core.actions import Actions
 from server.core.catching_up import CatchingUp
 from server.core.effects import Effect
@@ -46,6 +49,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Room", "RoomLimits"]
 
+DEGRADED = Reject(RejectCode.DEGRADED, "nothing can be written at the moment; try again when it can")
+NOT_DURABLE = Reject(RejectCode.NOT_DURABLE, "it could not be written in time, and has no effect")
+FAILED = Reject(RejectCode.INTERNAL, "the room failed at this step")
+
 
 class Room:
     def __init__(self, room_id: str, epoch: int, rules: Rules, history: History, room_limits: RoomLimits) -> None:
@@ -60,6 +67,8 @@ class Room:
         #: What a step raised; the room is broken from then on.
         self.bug: Exception | None = None
         self.is_broken = False
+        #: Set back to what is durable, which its state is ahead of: it waits to be rebuilt.
+        self.is_still = False
         self._actions = Actions(room_id, epoch, rules, self.output)
         self._intake = Intake(rules, self._actions, self.output, room_limits)
         self._catching_up = CatchingUp(epoch, rules, self.output, room_limits)
@@ -68,6 +77,10 @@ class Room:
     def room_seq(self) -> int:
         """Where memory stands; PostgreSQL may be behind."""
         return self.output.applied_seq
+
+    @property
+    def takes_input(self) -> bool:
+        return not (self.is_broken or self.is_still)
 
     # -- the room's own life --------------------------------------------------------------------------------------
 
@@ -83,8 +96,29 @@ class Room:
     def drop_unconnected(self, now_ms: int, random: "Random") -> None:
         """After an activation: every session that the journal calls connected is dropped, its hold starting now."""
         for seat in self.seats:
-            if seat.link is None and seat.held_until_ms is None and not self.is_broken:
+            if seat.link is None and seat.held_until_ms is None and self.takes_input:
                 self._hold(seat, now_ms, random)
+
+    def reclaimed(self, epoch: int) -> None:
+        """Its node claimed it anew, and nobody else had it in between: what follows is of that epoch."""
+        self.epoch = self._actions.epoch = self._catching_up.epoch = epoch
+
+    def roll_back(self, room_seq: int) -> None:
+        """What was applied after `room_seq` will never be durable: reject it `not_durable`, and stand still."""
+        rollback.roll_back(self, room_seq, NOT_DURABLE)
+        self.is_still = True
+
+    def poisoned(self, problem: Exception) -> None:
+        """PostgreSQL refuses the first entry that is not durable, whoever writes it: the room's bug."""
+        rollback.roll_back(self, self.output.durable_seq, FAILED)
+        self._break(problem)
+
+    def adopt(self, old: "Room", now_ms: int, random: "Random") -> None:
+        """Rebuilt from the journal, go on in the place of `old`, which stands still: everyone gets a snapshot."""
+        for link, seat in rollback.adopt(self, old):
+            if link.stage is not Stage.OPENED:
+                self._catching_up.start_over(link, seat, now_ms)
+        self.drop_unconnected(now_ms, random)
 
     # -- sessions -------------------------------------------------------------------------------------------------
 
@@ -104,7 +138,7 @@ class Room:
 
         Returns why not, with nothing changed: the room is full or ending, or its rules say no.
         """
-        if self.is_broken:
+        if not self.takes_input:
             return Reject(RejectCode.TERMINATING, f"{self.room_id} is being rebuilt.")
         if self.seats.is_full:
             return Reject(RejectCode.OVERLOADED, f"{self.room_id} is already full.")
@@ -121,13 +155,13 @@ class Room:
         sequence = IntentSequence(limits.OUTCOMES_MAX)
         seat = Seat(member, self.room_seq, Tokens.issued(token_hash), sequence, self.new_bucket(now_ms))
         self.seats.claim(seat)
-        seat.connect(link, now_ms)
+        seat.connect(link, self.room_seq, now_ms)
         self.output.send(link, confirmation)
         return None
 
     def dial(self, session_id: str, came_with: bytes, given: bytes) -> Dial:
         """Someone comes with a reconnection token's hash; ACCEPTED only reserves: `reconnect` must follow."""
-        if self.is_broken:
+        if not self.takes_input:
             return Dial.BUSY
         seat = self.seats.get(session_id)
         return Dial.UNKNOWN if seat is None else seat.tokens.dial(came_with, given)
@@ -139,33 +173,38 @@ class Room:
         if seat.link is not None:
             words = answers.terminating("replaced")
             self.output.end(seat.link, words, CloseCode.REPLACED, "replaced by a newer connection")
-        seat.connect(link, now_ms)
+        seat.connect(link, self.room_seq + 1, now_ms)
         link.is_return = True
         step = self._actions.step(now_ms, random, seat.member)
         tokens = b"".join(seat.tokens.counting)
         if self._act(Kind.SESSION_RECONNECT, step, self.rules.on_reconnect, b"{}", tokens) is None:
             self.output.send(link, confirmation)
 
-    def joined(self, link: Link, protocol_version: str, now_ms: int, heartbeat_ms: int) -> None:
+    def joined(self, link: Link, now_ms: int) -> None:
         """The join byte arrived: the handshake ack, then the snapshot, or what `session.resume` will ask for."""
         seat = self._seat_of(link)
         if seat is None or link.stage is not Stage.OPENED:
             return
         seat.tokens.confirm()
         link.stage = Stage.JOINED
-        self._catching_up.greet(link, seat, protocol_version, now_ms, heartbeat_ms)
+        if not self.is_still:
+            self._catching_up.greet(link, seat, now_ms)
 
     def resume(self, link: Link, resume: Resume, now_ms: int) -> None:
         """Exactly what the client missed since its roomSeq, or a snapshot; the ack says which."""
         seat = self._seat_of(link)
-        if seat is not None and link.stage in (Stage.JOINED, Stage.LIVE):
+        if seat is not None and link.stage in (Stage.JOINED, Stage.LIVE) and not self.is_still:
             self._catching_up.resume(link, seat, resume, now_ms)
 
     def drop(self, link: Link, now_ms: int, random: "Random") -> None:
         """The link's socket is gone. If it was the session's connection, its seat is held from now on."""
         self.output.forget(link)
         seat = self._seat_of(link)
-        if seat is not None:
+        if seat is None:
+            return
+        if self.is_still:
+            seat.disconnect(now_ms + self.limits.hold_ms)
+        else:
             self._hold(seat, now_ms, random)
 
     def leave(
@@ -173,6 +212,11 @@ class Room:
     ) -> None:
         """The session ends; once that is durable its link gets a last delta, `last`, and its close."""
         if self.is_broken or self.seats.get(seat.session_id) is not seat:
+            return
+        if self.is_still:
+            # Nothing can be written of it now: the session is dropped when the room is rebuilt, and expires.
+            if seat.link is not None:
+                self.output.end(seat.link, answers.terminating(reason), close_code, reason)
             return
         refused = self._act(
             Kind.SESSION_LEAVE,
@@ -195,7 +239,7 @@ class Room:
     def sweep(self, now_ms: int, random: "Random") -> None:
         """What time alone ends: holds, idle sessions, the wait for `session.resume`."""
         for seat in self.seats:
-            if self.is_broken:
+            if not self.takes_input:
                 return
             link = seat.link
             if link is None:
@@ -220,7 +264,8 @@ class Room:
         """One decoded message of a session, and its outcome: `applied`, `duplicate` or the code of its reject."""
         if self.is_broken:
             return RejectCode.TERMINATING
-        outcome = self._intake.receive(link, message_type, body, now_ms, random, request_id, self.refusal)
+        refusal = DEGRADED if self.is_still else self.refusal
+        outcome = self._intake.receive(link, message_type, body, now_ms, random, request_id, refusal)
         if self._actions.bug is not None:
             self._break(self._actions.bug)
         return outcome
@@ -239,9 +284,9 @@ class Room:
         """The journal is durable up to here."""
         self.output.commit(durable_seq)
 
-    def take_effects(self, now_ms: int) -> list[Effect]:
-        """All that may be done by now, in order."""
-        return self.output.release(float(now_ms))
+    def take_effects(self, now_ms: int, may_show: bool = True) -> list[Effect]:
+        """All that may be done by now, in order. Unless it `may_show`, only what says nothing of the room's state."""
+        return self.output.release(float(now_ms)) if may_show else self.output.release_at_once()
 
     def take_entries(self) -> list[Entry]:
         """The actions since the last call, to be journaled in this order."""
@@ -249,11 +294,11 @@ class Room:
         return entries
 
     def tick(self, now_ms: int) -> list[Effect]:
-        """A tick of the patch rate: the delta of what is durable, and the volatile changes."""
+        """A tick of the patch rate: the delta of what is durable, and the volatile changes. For who may show them."""
         # The gate first: a durable event goes before the delta that covers it.
         effects = self.take_effects(now_ms)
         effects += self.output.flush(float(now_ms))
-        volatile = None if self.is_broken else take_volatile(self.rules.state)
+        volatile = take_volatile(self.rules.state) if self.takes_input else None
         if volatile is not None:
             self.output.volatile(volatile)
             effects += self.take_effects(now_ms)

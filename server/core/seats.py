@@ -83,12 +83,17 @@ class Seat:
     def session_id(self) -> str:
         return self.member.session_id
 
-    def connect(self, link: Link, now_ms: int) -> None:
-        """The seat is claimed, by the session's new or first connection."""
-        link.seat, self.link = self, link
-        self.held_until_ms = None
+    def connect(self, link: Link, room_seq: int, now_ms: int) -> None:
+        """The seat is claimed by the session's new or first connection, as the entry at `room_seq` says."""
+        link.connected_seq = room_seq
+        self.seat(link)
         self.active_at_ms = now_ms
         self.unreadable = 0
+
+    def seat(self, link: Link) -> None:
+        """The link is the session's connection."""
+        link.seat, self.link = self, link
+        self.held_until_ms = None
 
     def disconnect(self, held_until_ms: int) -> None:
         """The seat is held. Without a join byte, the token that the connection came with still counts."""

@@ -69,6 +69,17 @@ class IntentSequence:
         self.last = seq - 1
         self.settle(seq, Applied(room_seq))
 
+    def roll_back(self, room_seq: int, outcome: Refused) -> None:
+        """What was applied after `room_seq` never became durable: that is its outcome now; nobody was told another."""
+        for seq, told in self._outcomes.items():
+            if isinstance(told, Applied) and told.room_seq > room_seq:
+                self._outcomes[seq] = outcome
+
+    def overrule(self, seq: int, outcome: Refused) -> None:
+        """The same for a number whose reject rested on what never became durable."""
+        if seq in self._outcomes:
+            self._outcomes[seq] = outcome
+
     def skip_to(self, last: int) -> None:
         """The client holds outcomes up to `last`, which a crash may have made us forget."""
         self.last = max(self.last, last)

@@ -14,7 +14,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from contracts import PROTOCOL_VERSION, limits
+from contracts import limits
 from contracts.codes import CloseCode
 from contracts.intents import Logout, Resume
 from server.core.answers import terminating
@@ -31,8 +31,6 @@ from server.runtime.clock import Clock
 from server.runtime.runner import RoomRunner
 
 _log = structlog.get_logger(service="connection")
-
-_HEARTBEAT_MS = int(limits.PING_S * 1000)
 
 
 class Dialled(msgspec.Struct, frozen=True):
@@ -163,9 +161,9 @@ class Connection(Link):
 
     def _join(self) -> None:
         runner = self._runner
-        if runner is None or not runner.takes_input:
+        if runner is None or runner.is_over:
             return
-        runner.joined(self, PROTOCOL_VERSION, _HEARTBEAT_MS)
+        runner.joined(self)
         parked, self._parked = self._parked, []
         for frame in parked:
             if not self.is_closed:
@@ -173,7 +171,7 @@ class Connection(Link):
 
     def _take(self, frame: bytes) -> None:
         runner = self._runner
-        if runner is None or not runner.takes_input or self.seat is None:
+        if runner is None or runner.is_over or self.seat is None:
             return
         try:
             parsed = frames.parse(frame)

@@ -1,101 +1,186 @@
 """
-Group committer: writes the entries of all rooms of the node, one flush at a time.
+Group committer: writes the entries of all rooms of the node, and says how far each room is durable.
 
-    rooms --submit--> waiting --flush in flight--> committed --> each room's `committed(room_seq)`
+    rooms --submit--> a queue each --flush--> committed --> each room's `committed(room_seq)`
 
-While one flush is in flight the next one gathers, so groups grow with load; and flushes begin a few
-milliseconds apart, so that they do before the load is full. Entries of a room stay in order; a flush is
-bounded in rows and bytes.
+An entry stays in its room's queue until it is known to be durable, so whatever becomes of a flush, nothing is lost or
+out of order. While one flush is in flight the next one gathers, so groups grow with load; and flushes begin a few
+milliseconds apart, so that they do before the load is full.
 
-Any doubt ends the node: a flush that was fenced, whose outcome is unknown, or that went past
-the durability budget is never acknowledged, rejected nor tried under another name. `on_doubt` is
-told, the process closes its clients with 4010, and the restart finds in PostgreSQL what is true.
+What a flush that failed means, by its fault:
+
+    Unavailable      surely not written: tried again, after a pause
+    TookTooLong      likewise, but perhaps one room's fault (a row somebody has locked): its rooms go on each *apart*
+    Poisoned         one entry's fault: likewise; the entry that fails alone ends its room as a bug
+    OutcomeUnknown   it may still land: `settle` fences what was sent and finds each journal's end; what is there is
+                     durable, the rest is sent again. Until then nothing is flushed, and what was sent is neither acked
+                     nor rejected
+    Fenced           another has this node's rooms: `on_fenced` ends the process
+
+Two lanes flush side by side: MAIN all rooms together, APART one room at a time, until it has had a flush of its own
+again. So a room that waits for a lock waits alone.
+
+What could not be written within the durability budget is given up (`given_up`), unless it is in flight or in doubt.
 """
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from enum import IntEnum
 from typing import Protocol
 
 import structlog
 
 from contracts import limits
-from server.core.faults import Fault, Unavailable
+from server.core.faults import Fault, Fenced, OutcomeUnknown, Poisoned, TookTooLong
 from server.core.journal import Entry
+from server.runtime.backoff import Backoff
+from server.runtime.queue import Queue
 
 _log = structlog.get_logger(service="committer")
 
-#: Between two tries of a flush that definitely did not happen.
-RETRY_S = 0.1
 #: From the begin of a flush to that of the next, at least; a lone action never waits. A flush costs this process and
 #: PostgreSQL as much as ten of its rows: at 1,500 actions a second this makes groups of six out of groups of two,
 #: and takes a third off PostgreSQL's share of an action.
 FLUSH_EVERY_S = 0.004
+#: Between two tries of a room apart, at least.
+APART_RETRY_S = 0.25
 
-Flush = Callable[[Sequence[Entry]], Awaitable[None]]
+
+class Lane(IntEnum):
+    MAIN = 0
+    APART = 1
 
 
-class Committed(Protocol):
-    """Whoever submits entries is told how far they are durable."""
+class Journaled(Protocol):
+    """Whoever submits entries, and what it is told of them."""
 
-    def committed(self, room_seq: int) -> None: ...
+    def committed(self, room_seq: int) -> None:
+        """They are durable up to here."""
+
+    def given_up(self, room_seq: int) -> None:
+        """Those after `room_seq` were not written in time, and never will be."""
+
+    def poisoned(self, fault: Poisoned) -> None:
+        """The first that is not durable can be written by nobody; none after it will be."""
+
+
+Flush = Callable[[Sequence[Entry], Lane], Awaitable[None]]
+#: Fences what is in doubt; returns the end of the journal of each room that is still this node's. Raises nothing.
+Settle = Callable[[], Awaitable[Mapping[Journaled, int]]]
 
 
 class Committer:
     def __init__(
         self,
         flush: Flush,
+        settle: Settle,
         budget_s: float,
-        on_doubt: Callable[[Fault], None],
+        on_fenced: Callable[[Fenced], None],
         on_commit: Callable[[int, float], None],
+        on_fault: Callable[[Fault], None],
     ) -> None:
-        """`on_commit` gets each flush's number of actions and seconds."""
+        """`on_commit` gets each flush's number of actions and seconds, `on_fault` PostgreSQL's failures."""
         self._flush = flush
+        self._settle = settle
         self._budget_s = budget_s
-        self._on_doubt = on_doubt
+        self._on_fenced = on_fenced
         self._on_commit = on_commit
-        self._waiting: deque[tuple[Committed, Entry]] = deque()
-        self._wakened = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._on_fault = on_fault
+        self._queues: dict[Journaled, Queue] = {}
+        self._pending = 0
+        self._wakened = {lane: asyncio.Event() for lane in Lane}
+        #: Flushes in flight.
         self._in_flight = 0
-        #: When the next flush may begin, by the monotonic clock.
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        #: Clear while something is in doubt.
+        self._certain = asyncio.Event()
+        self._certain.set()
+        #: Since when no write has succeeded, by the monotonic clock; None while they do.
+        self._failing_since: float | None = None
+        #: When the next flush of all may begin.
         self._flush_at = 0.0
 
     @property
     def pending(self) -> int:
-        """Actions applied and not yet durable."""
-        return len(self._waiting) + self._in_flight
+        """Actions applied and not known to be durable."""
+        return self._pending
 
-    def submit(self, room: Committed, entries: Sequence[Entry]) -> None:
+    @property
+    def is_failing(self) -> bool:
+        """Whether writes have failed for longer than an action may wait: nothing new is to be taken."""
+        since = self._failing_since
+        return since is not None and time.monotonic() - since >= self._budget_s
+
+    def submit(self, room: Journaled, entries: Sequence[Entry]) -> None:
         """Queue a room's entries, in order. Bounded by whoever takes intents: see `pending`."""
-        for entry in entries:
-            self._waiting.append((room, entry))
-        self._wakened.set()
-        self._idle.clear()
+        queue = self._queues.get(room)
+        if queue is None:
+            queue = self._queues[room] = Queue()
+        queue.add(entries, time.monotonic())
+        self._pending += len(entries)
+        self._wakened[Lane.APART if queue.is_apart else Lane.MAIN].set()
 
-    async def drained(self) -> None:
-        """Wait until nothing is pending."""
-        await self._idle.wait()
+    def forget(self, room: Journaled) -> None:
+        """The room is no longer this node's: what it submitted is not written."""
+        queue = self._queues.pop(room, None)
+        if queue is not None:
+            self._pending -= len(queue)
 
-    async def run(self) -> None:
-        """Flush until a flush is in doubt, or this is cancelled; a flush in flight is never cancelled with it."""
+    def has_pending(self, room: Journaled) -> bool:
+        return room in self._queues
+
+    def writes_succeed(self) -> None:
+        """Somebody's write to PostgreSQL did what was asked."""
+        self._failing_since = None
+
+    async def run(self, lane: Lane) -> None:
+        """Flush until fenced, or until this is cancelled; a flush in flight is never cancelled with it."""
+        wakened, backoff = self._wakened[lane], Backoff()
         while True:
-            await self._wakened.wait()
-            self._wakened.clear()
-            while self._waiting:
+            await wakened.wait()
+            await self._certain.wait()
+            if lane is Lane.MAIN:
                 await self._gather()
-                batch = self._take_batch()
-                try:
-                    await asyncio.shield(self._written([entry for _, entry in batch]))
-                except Fault as fault:
-                    _log.error("flush in doubt", fault=type(fault).__name__, actions=len(batch), exc_info=fault)
-                    self._on_doubt(fault)
-                    return
-                self._in_flight = 0
-                self._tell(batch)
-            self._idle.set()
+                await self._certain.wait()
+            batch = self._batch(lane)
+            if not batch:
+                wakened.clear()
+                self._wake_at_retry(wakened)
+                continue
+            fault = await self._flush_batch(batch, lane)
+            if fault is None:
+                backoff.reset()
+            elif isinstance(fault, Fenced):
+                self._on_fenced(fault)
+                return
+            elif isinstance(fault, OutcomeUnknown):
+                await self._resolve()
+            elif isinstance(fault, Poisoned | TookTooLong):
+                self._set_apart(batch, fault)
+            else:
+                await asyncio.sleep(backoff.next_s())
+
+    def _wake_at_retry(self, wakened: asyncio.Event) -> None:
+        """Rooms apart that are not to be tried yet are tried when it is time."""
+        retries = [queue.retry_at for queue in self._queues.values() if queue.is_apart]
+        if retries and wakened is self._wakened[Lane.APART]:
+            asyncio.get_running_loop().call_later(max(0.0, min(retries) - time.monotonic()), wakened.set)
+
+    def give_up_late(self) -> None:
+        """Give up what has waited for longer than the budget; called by the clock."""
+        due = time.monotonic() - self._budget_s
+        for room, queue in list(self._queues.items()):
+            if (keeps := queue.late(due)) is None:
+                continue
+            last_seq, dropped = keeps
+            self._pending -= dropped
+            if not queue:
+                del self._queues[room]
+            room.given_up(last_seq)
+
+    # -- one flush ------------------------------------------------------------------------------------------------
 
     async def _gather(self) -> None:
         """Let a group form."""
@@ -104,34 +189,103 @@ class Committer:
             await asyncio.sleep(wait_s)
         self._flush_at = time.monotonic() + FLUSH_EVERY_S
 
-    async def _written(self, entries: Sequence[Entry]) -> None:
-        """Write them, trying again what definitely did not happen, within the durability budget."""
-        deadline = time.monotonic() + self._budget_s
-        while True:
-            started = time.perf_counter()
-            try:
-                await self._flush(entries)
-            except Unavailable as fault:
-                if time.monotonic() >= deadline:
-                    raise
-                _log.warning("flush refused, trying again", actions=len(entries), reason=str(fault))
-                await asyncio.sleep(RETRY_S)
-            else:
-                self._on_commit(len(entries), time.perf_counter() - started)
-                return
-
-    def _take_batch(self) -> list[tuple[Committed, Entry]]:
-        waiting, size_bytes = self._waiting, 0
-        batch: list[tuple[Committed, Entry]] = []
-        while waiting and len(batch) < limits.FLUSH_ROWS_MAX and size_bytes < limits.FLUSH_BYTES_MAX:
-            batch.append(waiting.popleft())
-            size_bytes += batch[-1][1].size_bytes()
-        self._in_flight = len(batch)
+    def _batch(self, lane: Lane) -> dict[Journaled, list[Entry]]:
+        """What the lane's next flush holds, by room: of MAIN all that fits, of APART the room whose turn it is."""
+        batch: dict[Journaled, list[Entry]] = {}
+        rows, size_bytes, now = 0, 0, time.monotonic()
+        for room, queue in self._queues.items():
+            if queue.is_apart is not (lane is Lane.APART) or now < queue.retry_at:
+                continue
+            taken = queue.first(limits.FLUSH_ROWS_MAX - rows, limits.FLUSH_BYTES_MAX - size_bytes)
+            if taken:
+                batch[room] = taken
+                rows += len(taken)
+                size_bytes += sum(entry.size_bytes() for entry in taken)
+            if lane is Lane.APART or rows >= limits.FLUSH_ROWS_MAX or size_bytes >= limits.FLUSH_BYTES_MAX:
+                break
         return batch
 
-    @staticmethod
-    def _tell(batch: Sequence[tuple[Committed, Entry]]) -> None:
-        """Each room once, with its last durable number."""
-        ends = {id(room): (room, entry.room_seq) for room, entry in batch}
-        for room, room_seq in ends.values():
+    async def _flush_batch(self, batch: Mapping[Journaled, Sequence[Entry]], lane: Lane) -> Fault | None:
+        entries = [entry for taken in batch.values() for entry in taken]
+        for room, taken in batch.items():
+            self._queues[room].sent = len(taken)
+        self._in_flight += 1
+        self._quiet.clear()
+        started = time.monotonic()
+        try:
+            await asyncio.shield(self._flush(entries, lane))
+        except Fault as fault:
+            self._failed(batch, fault, started)
+            return fault
+        else:
+            self._failing_since = None
+            self._on_commit(len(entries), time.monotonic() - started)
+            self._succeeded(batch)
+            return None
+        finally:
+            self._in_flight -= 1
+            if not self._in_flight:
+                self._quiet.set()
+
+    def _succeeded(self, batch: Mapping[Journaled, Sequence[Entry]]) -> None:
+        for room, taken in batch.items():
+            queue = self._queues.get(room)
+            if queue is not None:
+                queue.join()
+                self._tell(room, queue, taken[-1].room_seq)
+
+    def _failed(self, batch: Mapping[Journaled, Sequence[Entry]], fault: Fault, started: float) -> None:
+        if not isinstance(fault, Poisoned | TookTooLong):
+            self._failing_since = self._failing_since or started
+            self._on_fault(fault)
+        if not isinstance(fault, OutcomeUnknown):
+            for room in batch:
+                if room in self._queues:
+                    self._queues[room].sent = 0
+        _log.warning("a flush failed", fault=type(fault).__name__, reason=fault.reason, rooms=len(batch))
+
+    def _set_apart(self, batch: Mapping[Journaled, Sequence[Entry]], fault: Fault) -> None:
+        """Find whose fault it is: rooms that failed together go on alone, and one that failed alone by halves."""
+        for room, taken in batch.items():
+            queue = self._queues.get(room)
+            if queue is None:
+                continue
+            if len(batch) == 1 and len(taken) == 1 and isinstance(fault, Poisoned):
+                self._pending -= len(queue)
+                del self._queues[room]
+                room.poisoned(fault)
+                continue
+            queue.set_apart()
+            if len(batch) == 1:
+                queue.halve(len(taken), time.monotonic() + APART_RETRY_S)
+                # Another's turn.
+                self._queues[room] = self._queues.pop(room)
+        self._wakened[Lane.APART].set()
+
+    # -- doubt ----------------------------------------------------------------------------------------------------
+
+    async def _resolve(self) -> None:
+        """Find out what became of what was sent; by whichever lane is first in doubt."""
+        if not self._certain.is_set():
+            return
+        self._certain.clear()
+        await self._quiet.wait()
+        ends = await self._settle()
+        for room, queue in list(self._queues.items()):
+            queue.sent = 0
+            if room in ends:
+                self._tell(room, queue, ends[room])
+        self._failing_since = None
+        self._certain.set()
+        for wakened in self._wakened.values():
+            wakened.set()
+
+    def _tell(self, room: Journaled, queue: Queue, room_seq: int) -> None:
+        count = queue.drop_up_to(room_seq)
+        self._pending -= count
+        del self._queues[room]
+        if queue:
+            # Behind the others, which the bounds of the flush may have kept out.
+            self._queues[room] = queue
+        if count:
             room.committed(room_seq)

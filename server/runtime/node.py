@@ -1,17 +1,20 @@
 """
-Node: one server process with its own lease, and the rooms it owns.
+Node: one server process, and the rooms it owns.
 
     STARTING --registered--> SERVING --SIGTERM--> DRAINING --> (rooms released) --> RETIRED
-                                `--a write in doubt, or fenced--> DOOMED     the process ends at once
+                              |  ^  `--fenced by another--> the process ends at once
+                              v  |
+                             in doubt: a new identity (`identity.py`) reclaims the rooms
 
 Rooms are virtual actors: one activates when a client of its arrives, is claimed with the next
 epoch, and is rebuilt from its newest snapshot and the entries after it. It is released when
-nobody is in it for a while, or at a drain: only when all it did is durable.
+nobody is in it for a while, or at a drain: only when all it did is durable. One whose actions
+could not be written in time is rebuilt in place, with its connections.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from random import SystemRandom
 from typing import Any, Literal
@@ -21,21 +24,22 @@ import structlog
 
 from contracts import limits
 from contracts.codes import CloseCode, RejectCode
-from server.core.effects import LookUp
 from server.core.faults import Fault, Fenced, Unavailable
-from server.core.history import History
 from server.core.identifiers import is_id, new_id
 from server.core.journal import Entry
-from server.core.recovery import RoomSnapshot, recover
 from server.core.reject import Reject
-from server.core.room import Room, RoomLimits
+from server.core.room import DEGRADED, Room, RoomLimits
 from server.ops.metrics import Metrics
 from server.rooms.base import Room as Rules
+from server.runtime.activation import Activation
+from server.runtime.archive import Archive
 from server.runtime.clock import Clock
-from server.runtime.committer import Committer
+from server.runtime.committer import Committer, Journaled, Lane
+from server.runtime.identity import Identity
 from server.runtime.locks import Locks
 from server.runtime.publisher import Publisher
 from server.runtime.runner import Pace, RoomRunner, Upkeep
+from server.runtime.settlement import Settlement
 from server.runtime.tasks import Tasks
 from server.storage.rooms import OwnedBy, RoomRow
 from server.storage.stores import Stores
@@ -60,45 +64,80 @@ class Terms(msgspec.Struct, frozen=True):
 
     room: RoomLimits
     pace: Pace
-    lease_s: float
-    lease_renew_s: float
+    durability_budget_s: float
     pending_actions_max: int
     rooms_max: int
+
+
+class Reports(msgspec.Struct, frozen=True):
+    """What the node tells whoever runs it."""
+
+    #: Another has this node's rooms, or may: the process is to end.
+    fenced: Callable[[Fenced], None]
+    #: A flush of so many actions took so many seconds.
+    committed: Callable[[int, float], None]
+    #: A flush failed.
+    failed: Callable[[Fault], None]
 
 
 class Node:
     def __init__(
         self,
-        node_id: str,
+        identity: Identity,
         games: Mapping[str, type[Rules]],
         stores: Stores,
         publisher: Publisher,
-        committer: Committer,
         tasks: Tasks,
         metrics: Metrics,
         terms: Terms,
         clock: Clock,
         random: SystemRandom,
-        on_doubt: Callable[[Fault], None],
+        reports: Reports,
     ) -> None:
-        self.node_id = node_id
         self.games = games
         self.is_draining = False
         self.publisher = publisher
+        self._identity = identity
         self._stores = stores
-        self._committer = committer
         self._tasks = tasks
         self._metrics = metrics
         self._terms = terms
         self._clock = clock
         self._random = random
-        self._on_doubt = on_doubt
+        self._reports = reports
+        self._committer = Committer(
+            self._flush, self._settle, terms.durability_budget_s, self._fenced, reports.committed, reports.failed
+        )
+        self._activation = Activation(games, stores, terms.room, clock, random)
+        self._archive = Archive(identity, stores, tasks, self._fenced)
         self._rooms: dict[str, RoomRunner] = {}
         #: Who activates or releases a room does it alone.
         self._locks = Locks()
-        self._lease_until = 0.0
-        self._is_retired = False
-        self._upkeep = Upkeep(self._refusal, self._seats_changed, self._look_up, self._save, self._rebuild)
+        self._settlement = Settlement(
+            identity,
+            stores,
+            self._committer,
+            self._activation,
+            self._rooms,
+            self._locks,
+            tasks,
+            self._lose,
+            self._fenced,
+        )
+        self._upkeep = Upkeep(
+            refusal=self._refusal,
+            seats_changed=self._seats_changed,
+            look_up=self._archive.look_up,
+            save=self._archive.save,
+            broken=self._rebuild,
+            still=self._settlement.restore,
+            may_show=lambda: identity.is_lease_held,
+        )
+
+    @property
+    def node_id(self) -> str:
+        """The id it writes under now; a write in doubt changes it."""
+        return self._identity.node_id
 
     @property
     def rooms(self) -> Collection[RoomRunner]:
@@ -106,23 +145,18 @@ class Node:
 
     @property
     def is_lease_held(self) -> bool:
-        """By this process' own clock, counted from before each renewal began."""
-        return time.monotonic() < self._lease_until
+        return self._identity.is_lease_held
 
     # -- the node's life ------------------------------------------------------------------------------------------
 
     async def start(self, home: str | None, address: str) -> None:
-        """Become a node; others of the same data folder, whose lock we hold, are dead: fence them. Raises a Fault."""
-        began = time.monotonic()
-        await self._stores.nodes.register(self.node_id, home, address, self._terms.lease_s)
-        self._lease_until = began + self._terms.lease_s
-        if home is not None:
-            fenced = await self._stores.nodes.fence_home(home, self.node_id)
-            if fenced:
-                _log.info("took over from a node that did not end cleanly", nodes=fenced)
+        """Become a node, which others reach at `address`, and begin to serve. `home`: see Identity.begin. Raises a
+        Fault."""
+        await self._identity.begin(home, address)
         await self.publisher.refresh()
-        self._tasks.start(self._committer.run(), "committer")
-        self._tasks.start(self._keep_lease(), "lease")
+        for lane in Lane:
+            self._tasks.start(self._committer.run(lane), f"committer {lane.name}")
+        self._tasks.start(self._identity.keep(self._fenced, self.publisher.refresh), "lease")
         self._tasks.start(self._sweep(), "sweep")
         self._tasks.start(self.publisher.run(), "publisher")
 
@@ -147,8 +181,7 @@ class Node:
             )
             return
         await self.publisher.write()
-        self._is_retired = True
-        await self._stores.nodes.retire(self.node_id)
+        await self._identity.retire()
 
     def close_all(self, close: CloseCode, reason: str) -> None:
         """Close every connection of every room at once."""
@@ -180,17 +213,20 @@ class Node:
             runner = self._rooms.get(room_id)
             if runner is not None and runner.takes_input:
                 return runner
+            if runner is not None and runner.room.is_still:
+                raise Unavailable("the room waits to be rebuilt", "timeout")
             if runner is not None:
                 await self._release(runner, CloseCode.MAY_RECONNECT, "the room is rebuilt")
             self._refuse_if_unfit()
-            claimed = await self._stores.rooms.claim(self.node_id, room_id)
+            claimer = self.node_id
+            claimed = await self._stores.rooms.claim(claimer, room_id)
             if not isinstance(claimed, RoomRow):
                 return claimed
             if claimed.name not in self.games:
                 _log.error("a room's game is not known here", room=room_id, name=claimed.name)
-                await self._give_back(room_id)
+                await self._give_back(claimed)
                 return None
-            return await self._activate(claimed)
+            return await self._activate(claimed, claimer)
 
     async def create(self, name: str, options: Mapping[str, Any]) -> RoomRunner:
         """A new room of a game this server knows. Raises a Fault, TooManyRooms, or what its rules raise."""
@@ -206,18 +242,26 @@ class Node:
             max_clients=game.max_clients,
         )
         async with self._locks[row.room_id]:
-            return await self._activate(await self._stores.rooms.create(self.node_id, row))
+            creator = self.node_id
+            return await self._activate(await self._stores.rooms.create(creator, row), creator)
 
-    async def _activate(self, row: RoomRow) -> RoomRunner:
-        """A room that is ours by now, as its journal knows it; given back where that cannot be loaded."""
+    async def _activate(self, row: RoomRow, claimer: str) -> RoomRunner:
+        """A room that is `claimer`'s by now, as its journal knows it; given back where that cannot be loaded."""
         began = time.perf_counter()
         try:
-            room = await self._load(row)
+            room = await self._activation.load(row)
         except Exception:
-            await self._give_back(row.room_id)
+            await self._give_back(row)
             raise
-        if room.room_seq == 0:
-            await self._begin(room, row)
+        if claimer != self.node_id:
+            # Another may have taken it from the id we gave up.
+            raise Unavailable("the node has changed its identity meanwhile")
+        try:
+            self._activation.begin(room, row)
+        except Exception:
+            # It would fail whoever asks next as well.
+            await self._give_back(row, "ended")
+            raise
         runner = self._run(room, row)
         runner.step(lambda room: room.drop_unconnected(self._clock(), self._random))
         _log.info(
@@ -230,23 +274,6 @@ class Node:
             ms=round((time.perf_counter() - began) * 1000, 1),
         )
         return runner
-
-    async def _load(self, row: RoomRow) -> Room:
-        """From its newest snapshot and the entries after it; at roomSeq 0 where there is neither."""
-        rules = self.games[row.name]()
-        found = await self._stores.snapshots.latest(row.room_id)
-        entries = await self._entries(row.room_id, found.room_seq if found is not None else 0)
-        if found is None and not entries:
-            return Room(row.room_id, row.epoch, rules, _new_history(row.epoch), self._terms.room)
-        return recover(row.room_id, row.epoch, rules, self._terms.room, found, entries, self._clock())
-
-    async def _begin(self, room: Room, row: RoomRow) -> None:
-        """Its creation. One that its rules cannot create has ended: it would fail whoever asks next as well."""
-        try:
-            room.create(msgspec.json.decode(row.options), self._clock(), self._random)
-        except Exception:
-            await self._give_back(row.room_id, "ended")
-            raise
 
     def _run(self, room: Room, row: RoomRow) -> RoomRunner:
         runner = RoomRunner(
@@ -265,38 +292,40 @@ class Node:
         self.publisher.changed(runner, [])
         return runner
 
-    async def _entries(self, room_id: str, after: int) -> list[Entry]:
-        entries: list[Entry] = []
-        while True:
-            page = await self._stores.journal.read(room_id, after + len(entries))
-            entries += page
-            if len(page) < limits.JOURNAL_PAGE_ROWS_MAX:
-                return entries
-
     async def _release(self, runner: RoomRunner, close: CloseCode, reason: str) -> None:
-        """Give the room up, all of it durable, with a snapshot unless it is broken. Under its lock. Raises a Fault."""
-        room = runner.room
+        """Give the room up, all of it durable, with a snapshot if its state is that. Under its lock. Raises a Fault."""
         while not runner.is_durable:
             await runner.durable()
         # No await from there to here: nothing of the room is in flight, and from now on it takes nothing.
+        room = runner.room
+        self._remove(runner)
+        if room.takes_input:
+            await self._archive.write(runner.snapshot())
+        with suppress(Fault):
+            # If it stays this node's, others are sent here, and it is claimed again.
+            await self._stores.rooms.release(self.node_id, room.room_id, room.epoch)
+        runner.close_all(close, reason)
+        _log.info("room released", room=room.room_id, room_seq=room.room_seq, reason=reason)
+
+    async def _give_back(self, claimed: RoomRow, status: Literal["dormant", "ended"] = "dormant") -> None:
+        """What could not be activated is not to be this node's. If that fails it stays so, and is claimed again."""
+        with suppress(Fault):
+            await self._stores.rooms.release(self.node_id, claimed.room_id, claimed.epoch, status)
+
+    def _lose(self, runner: RoomRunner, why: str) -> None:
+        """The room is another's, or not what memory holds: its clients find it where it is."""
+        room_id = runner.room.room_id
+        _log.error("a room is given up", room=room_id, room_seq=runner.room.room_seq, reason=why)
+        self._committer.forget(runner)
+        self._remove(runner)
+        runner.close_all(CloseCode.MAY_RECONNECT, why)
+
+    def _remove(self, runner: RoomRunner) -> None:
+        room = runner.room
         runner.release()
         self._rooms.pop(room.room_id, None)
         self._metrics.rooms.labels(room.rules.name, "active").dec()
         self.publisher.closed(runner)
-        if not room.is_broken:
-            await self._write_snapshot(runner.snapshot())
-        await self._give_back(room.room_id)
-        runner.close_all(close, reason)
-        _log.info("room released", room=room.room_id, room_seq=room.room_seq, reason=reason)
-
-    async def _give_back(self, room_id: str, status: Literal["dormant", "ended"] = "dormant") -> None:
-        """What is not in memory must not be ours in PostgreSQL. Raises a Fault."""
-        try:
-            await self._stores.rooms.release(self.node_id, room_id, status)
-        except Fault as fault:
-            # Only a new node can have it.
-            self._on_doubt(fault)
-            raise
 
     def _refuse_if_unfit(self) -> None:
         """Before a room comes here."""
@@ -309,42 +338,28 @@ class Node:
         """Why no intent is taken now."""
         if self.is_draining:
             return DRAINING
+        if self._committer.is_failing:
+            return DEGRADED
         return OVERLOADED if self._committer.pending >= self._terms.pending_actions_max else None
 
-    def _doubt(self, fault: Fenced) -> None:
-        """Fenced; but not by our own hand, as a retired node's last renewal finds."""
-        if not self._is_retired:
-            self._on_doubt(fault)
+    # -- writes, and doubts about them --------------------------------------------------------------------------------
+
+    async def _flush(self, entries: Sequence[Entry], lane: Lane) -> None:
+        await self._stores.journal.flush(self.node_id, entries, lane)
+
+    async def _settle(self) -> Mapping[Journaled, int]:
+        settled = await self._settlement.settle()
+        await self.publisher.refresh()
+        return settled
+
+    def _fenced(self, fault: Fenced) -> None:
+        if self._identity.is_own(fault):
+            self._reports.fenced(fault)
 
     # -- upkeep ---------------------------------------------------------------------------------------------------
 
     def _seats_changed(self, runner: RoomRunner, session_ids: Collection[str]) -> None:
         self.publisher.changed(runner, session_ids)
-
-    def _look_up(self, runner: RoomRunner, question: LookUp) -> None:
-        async def look_up() -> None:
-            room = runner.room
-            try:
-                room_seq = await self._stores.journal.room_seq_of(room.room_id, question.session_id, question.seq)
-            except Fault as fault:
-                _log.warning("an old number could not be looked up", room=room.room_id, fault=str(fault))
-                return
-            if runner.takes_input:
-                runner.step(lambda room: room.looked_up(question.link, question.seq, room_seq, question.request_id))
-
-        self._tasks.start(look_up(), f"look-up {runner.room.room_id}")
-
-    def _save(self, runner: RoomRunner, snapshot: RoomSnapshot) -> None:
-        self._tasks.start(self._write_snapshot(snapshot), f"snapshot {snapshot.room_id}")
-
-    async def _write_snapshot(self, snapshot: RoomSnapshot) -> None:
-        """Without it the next activation reads more entries, and that is all."""
-        try:
-            await self._stores.snapshots.write(self.node_id, snapshot)
-        except Fenced as fault:
-            self._doubt(fault)
-        except Fault as fault:
-            _log.warning("a snapshot was not written", room=snapshot.room_id, fault=str(fault))
 
     def _rebuild(self, runner: RoomRunner) -> None:
         async def rebuild() -> None:
@@ -359,6 +374,7 @@ class Node:
         while True:
             await asyncio.sleep(SWEEP_S)
             self._metrics.pending_actions.set(self._committer.pending)
+            self._committer.give_up_late()
             for runner in self.rooms:
                 runner.sweep()
                 if self._is_deserted(runner):
@@ -373,22 +389,3 @@ class Node:
             if runner.takes_input and self._is_deserted(runner) and not self.is_draining:
                 with suppress(Fault):
                     await self._release(runner, CloseCode.MAY_RECONNECT, "hibernated")
-
-    async def _keep_lease(self) -> None:
-        """Renew in time; a database that cannot be reached makes nobody else the owner, so it is tried again."""
-        while True:
-            await asyncio.sleep(self._terms.lease_renew_s)
-            began = time.monotonic()
-            try:
-                await self._stores.nodes.renew(self.node_id, self._terms.lease_s)
-                self._lease_until = began + self._terms.lease_s
-            except Fenced as fault:
-                self._doubt(fault)
-                return
-            except Fault as fault:
-                _log.warning("the lease was not renewed", fault=str(fault))
-            await self.publisher.refresh()
-
-
-def _new_history(epoch: int) -> History:
-    return History(0, epoch, limits.HISTORY_ENTRIES_MAX, limits.HISTORY_BYTES_MAX)

@@ -15,6 +15,7 @@ from server.core.faults import Fault
 from server.presence.directory import Directory, Listing
 from server.presence.sessions import SessionRecord, Sessions
 from server.runtime.clock import Clock
+from server.runtime.identity import Identity
 from server.runtime.runner import RoomRunner
 
 _log = structlog.get_logger(service="publisher")
@@ -29,7 +30,7 @@ class Publisher:
         self,
         directory: Directory,
         sessions: Sessions,
-        node_id: str,
+        identity: Identity,
         address: str,
         public_address: str | None,
         hold_s: float,
@@ -39,7 +40,7 @@ class Publisher:
         """Session records live in Redis for `hold_s` and a little: all are written again before that."""
         self._directory = directory
         self._sessions = sessions
-        self._node_id = node_id
+        self._identity = identity
         self._address = address
         self._public_address = public_address
         self._clock = clock
@@ -85,7 +86,7 @@ class Publisher:
         Returns whether it had: then all that is ours is to be written.
         """
         try:
-            is_forgotten = not await self._directory.refresh(self._node_id)
+            is_forgotten = not await self._directory.refresh(self._identity.node_id)
         except Fault as fault:
             self._on_fault(fault)
             return False
@@ -142,7 +143,7 @@ class Publisher:
                         player_id=member.player.player_id,
                         name=member.player.name,
                         role=member.player.role,
-                        node_id=self._node_id,
+                        node_id=self._identity.node_id,
                         connected=seat.link is not None,
                         protocol_version=member.protocol_version,
                         resume=member.resumes,
@@ -163,7 +164,7 @@ class Publisher:
         return Listing(
             room_id=room.room_id,
             name=room.rules.name,
-            node_id=self._node_id,
+            node_id=self._identity.node_id,
             epoch=room.epoch,
             address=self._address,
             public_address=self._public_address,

@@ -5,8 +5,11 @@ It hands the room its inputs, its entries to the group committer, and performs i
 owns the room's one timer: the next delta, which goes out at the patch rate, or earlier when a
 durable change would otherwise grow older than the freshness bound.
 
-    ACTIVE --a step raised--> BROKEN --all it holds is out--> (the node rebuilds it)
-       `--released: hibernation, drain--> OVER     takes nothing more, writes nothing more
+    ACTIVE --a step raised--> BROKEN --all it holds is out--> (the node releases it; the next client activates it)
+       |--not written in time--> STILL --rebuilt from the journal, in place--> ACTIVE
+       `--released: hibernation, drain, taken over--> OVER     takes nothing more, writes nothing more
+
+While the node's lease is not held nothing is shown that rests on the room's state: it waits in the room.
 """
 
 import asyncio
@@ -21,6 +24,7 @@ import structlog
 
 from contracts.codes import CloseCode, Kind
 from server.core.effects import Close, Effect, LookUp, Send
+from server.core.faults import Poisoned, Unavailable
 from server.core.link import Link
 from server.core.recovery import RoomSnapshot, snapshot_of
 from server.core.reject import Reject
@@ -53,8 +57,13 @@ class Upkeep(msgspec.Struct, frozen=True):
     #: These sessions of it, as Redis shows them, have changed.
     seats_changed: Callable[["RoomRunner", Collection[str]], None]
     look_up: Callable[["RoomRunner", LookUp], None]
-    save: Callable[["RoomRunner", RoomSnapshot], None]
+    save: Callable[[RoomSnapshot], None]
+    #: It is broken, and all it holds is out.
     broken: Callable[["RoomRunner"], None]
+    #: It stands still.
+    still: Callable[["RoomRunner"], None]
+    #: Whether what rests on a room's state may be shown now.
+    may_show: Callable[[], bool]
 
 
 class RoomRunner:
@@ -114,15 +123,15 @@ class RoomRunner:
             self._unacked.append((room.room_seq, came_at))
         self._settle()
 
-    def joined(self, link: Link, protocol_version: str, heartbeat_ms: int) -> None:
+    def joined(self, link: Link) -> None:
         """The connection's join byte arrived; from now on only its new token counts."""
-        self.step(lambda room: room.joined(link, protocol_version, self._clock(), heartbeat_ms))
+        self.step(lambda room: room.joined(link, self._clock()))
         if link.seat is not None:
             self._upkeep.seats_changed(self, [link.seat.session_id])
 
     def drop(self, link: Link) -> None:
         """The connection's socket is gone."""
-        if self.takes_input:
+        if not self.is_over:
             self.step(lambda room: room.drop(link, self._clock(), self.random))
 
     def sweep(self) -> None:
@@ -132,7 +141,7 @@ class RoomRunner:
 
     @property
     def takes_input(self) -> bool:
-        return not (self.is_over or self.room.is_broken)
+        return not self.is_over and self.room.takes_input
 
     @property
     def is_durable(self) -> bool:
@@ -140,7 +149,9 @@ class RoomRunner:
         return self.room.output.durable_seq == self.room.room_seq
 
     async def durable(self) -> None:
-        """Wait until everything applied is durable, however much more that is by then."""
+        """Wait until everything applied is durable, however much more that is by then.
+
+        Raises Unavailable if some of it was given up."""
         if not self.is_durable:
             waiting = self._loop.create_future()
             self._waiting.append(waiting)
@@ -156,7 +167,7 @@ class RoomRunner:
                     self.empty_since_ms = None if len(room.seats) else self._clock()
             self._committer.submit(self, entries)
             self._take_snapshot_if_due()
-        self._perform(room.take_effects(self._clock()))
+        self._show()
         self._rebuild_if_broken()
 
     # -- outputs --------------------------------------------------------------------------------------------------
@@ -165,12 +176,12 @@ class RoomRunner:
         """The journal is durable up to `room_seq`: the gate opens."""
         room, now = self.room, time.perf_counter()
         room.commit(room_seq)
-        self._perform(room.take_effects(self._clock()))
+        self._show()
         while self._unacked and self._unacked[0][0] <= room_seq:
             self._metrics.ack_seconds.observe(now - self._unacked.popleft()[1])
         self._tell_changed_seats(room_seq)
         if self._snapshot is not None and self._snapshot.room_seq <= room_seq:
-            self._upkeep.save(self, self._snapshot)
+            self._upkeep.save(self._snapshot)
             self._snapshot = None
         self._plan_delta()
         self._rebuild_if_broken()
@@ -206,6 +217,9 @@ class RoomRunner:
             self._timer.cancel()
             self._timer = None
         now = self._loop.time()
+        if not self._upkeep.may_show():
+            self._timer = self._loop.call_at(now + self._pace.freshness_s, self._send_delta)
+            return
         if self._unsent_since is not None and self.room.output.has_unsent:
             self._metrics.staleness_seconds.observe(now - self._unsent_since)
             if now < self._sent_at + self._pace.patch_rate_s:
@@ -213,6 +227,9 @@ class RoomRunner:
         self._sent_at = now
         self._unsent_since = None
         self._perform(self.room.tick(self._clock()))
+
+    def _show(self) -> None:
+        self._perform(self.room.take_effects(self._clock(), self._upkeep.may_show()))
 
     def _perform(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -227,6 +244,44 @@ class RoomRunner:
             else:
                 self._metrics.reconnects.inc(effect.by)
 
+    # -- what could not be written --------------------------------------------------------------------------------
+
+    def given_up(self, room_seq: int) -> None:
+        """What was applied after `room_seq` was not written in time: the room is set back, and stands still."""
+        if not self.room.is_still:
+            self._metrics.rollbacks.inc()
+            _log.warning("not durable in time; the room is set back", room=self.room.room_id, room_seq=room_seq)
+        self._set_back(lambda room: room.roll_back(room_seq), room_seq)
+        self._upkeep.still(self)
+
+    def poisoned(self, fault: Poisoned) -> None:
+        """PostgreSQL takes none of what was applied and is not durable: a bug of the room."""
+        self._set_back(lambda room: room.poisoned(fault), self.room.output.durable_seq)
+
+    def go_on(self, room: Room) -> None:
+        """As rebuilt from its journal, in the place of the room that stands still."""
+        old, self.room = self.room, room
+        self._snapshot_seq = room.output.history.base_seq
+        self.step(lambda room: room.adopt(old, self._clock(), self.random))
+        self.empty_since_ms = None if len(room.seats) else self._clock()
+        self._upkeep.seats_changed(self, {seat.session_id for seats in (old.seats, room.seats) for seat in seats})
+        _log.info("the room goes on", room=room.room_id, room_seq=room.room_seq, epoch=room.epoch)
+
+    def _set_back(self, how: Callable[[Room], None], room_seq: int) -> None:
+        if self._snapshot is not None and self._snapshot.room_seq > room_seq:
+            self._snapshot = None
+        self._unacked = deque(waiting for waiting in self._unacked if waiting[0] <= room_seq)
+        self._changed_seats = {session_id: at for session_id, at in self._changed_seats.items() if at <= room_seq}
+        self._disappoint("it could not be written in time")
+        self.step(how)
+
+    def _disappoint(self, why: str) -> None:
+        """Tell those who wait for all to be durable."""
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_exception(Unavailable(why))
+
     # -- snapshots and the end ------------------------------------------------------------------------------------
 
     def snapshot(self) -> RoomSnapshot:
@@ -238,7 +293,7 @@ class RoomRunner:
         """Taken now, written once its roomSeq is durable; one at a time."""
         room = self.room
         is_due = room.room_seq - self._snapshot_seq >= self._pace.snapshot_every
-        if is_due and self._snapshot is None and not room.is_broken:
+        if is_due and self._snapshot is None and room.takes_input:
             self._snapshot = snapshot_of(room, self._clock())
             self._snapshot_seq = room.room_seq
 
@@ -252,6 +307,7 @@ class RoomRunner:
     def release(self) -> None:
         """The room is this node's no more: it takes no input, and sends no delta."""
         self.is_over = True
+        self._disappoint("the room was released")
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -259,9 +315,9 @@ class RoomRunner:
     def close_all(self, code: CloseCode, reason: str) -> None:
         """Close every connection at once; sessions live on in the journal."""
         self.room.close_all(code, reason)
-        self._perform(self.room.take_effects(self._clock()))
+        self._show()
 
     def announce(self, frame: bytes) -> None:
         """A frame about the server itself, to everyone at once."""
         self.room.announce(frame)
-        self._perform(self.room.take_effects(self._clock()))
+        self._show()

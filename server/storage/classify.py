@@ -7,7 +7,7 @@ has undone its transaction; a cut, a timeout of our own or a server going down s
 
 import asyncpg
 
-from server.core.faults import Fault, OutcomeUnknown, Poisoned, Reason, Unavailable
+from server.core.faults import Fault, OutcomeUnknown, Poisoned, Reason, TookTooLong, Unavailable
 
 #: What asyncpg raises when a call fails. OSError has TimeoutError among its subclasses.
 VendorError = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
@@ -16,6 +16,8 @@ VendorError = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalCl
 _CUT = ("08", "57P0", "40003")
 #: Data exceptions, violated constraints, program limits exceeded.
 _POISON = ("22", "23", "54")
+#: The statement's timeout or somebody's cancel; a lock that was not to be had.
+_GIVEN_UP = ("57014", "55P03")
 _REASONS: tuple[tuple[str, Reason], ...] = (
     ("25006", "read_only"),
     ("53100", "disk_full"),
@@ -47,6 +49,8 @@ def _from_sqlstate(sqlstate: str, sent: bool) -> Fault:
     reason: Reason = next((reason for prefix, reason in _REASONS if sqlstate.startswith(prefix)), _OTHER)
     if sqlstate.startswith(_POISON):
         return Poisoned(f"PostgreSQL refuses a value: SQLSTATE {sqlstate}", reason)
+    if sqlstate in _GIVEN_UP:
+        return TookTooLong(f"PostgreSQL says SQLSTATE {sqlstate}", reason)
     is_unknown = sent and sqlstate.startswith(_CUT)
     return _of(OutcomeUnknown if is_unknown else Unavailable, f"PostgreSQL says SQLSTATE {sqlstate}", reason)
 

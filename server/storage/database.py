@@ -27,13 +27,13 @@ from server.storage.statements import load_statements
 #: Connections of the pool.
 CONNECTIONS_MAX = 6
 #: Until a new connection answers.
-CONNECT_S = 2.0
+CONNECT_S = 1.5
 #: Until a probe knows.
 PROBE_S = 1.0
 #: Until a connection of the pool is free or made.
-ACQUIRE_S = 3.0
+ACQUIRE_S = 2.0
 #: Until a statement has answered, by our clock.
-COMMAND_S = 3.0
+COMMAND_S = 2.0
 #: The part of that after which the server gives up.
 SERVER_SHARE = 0.75
 #: How long a statement waits for a row that another holds.
@@ -60,6 +60,14 @@ class Database:
         """What new connections call themselves."""
         return self._node_id
 
+    async def rename(self, node_id: str) -> None:
+        """The node goes on under another id: connections of the old name end, idle ones at once."""
+        self._node_id = node_id
+        self._pool.set_connect_args(self._url, **self._connect_options(COMMAND_S))
+        await self._pool.expire_connections()
+        for link in self._links:
+            link.cut()
+
     async def __aenter__(self) -> Self:
         await self._pool
         return self
@@ -72,14 +80,15 @@ class Database:
             link.cut()
         self._pool.terminate()
 
-    def link(self, timeout_s: float) -> "Link":
-        """A connection for one caller whose calls take `timeout_s` at most; it ends with the database's use."""
-        self._links.append(Link(self, timeout_s))
+    def link(self, timeout_s: float, lock_wait_s: float = LOCK_WAIT_S) -> "Link":
+        """A connection for one caller whose calls take `timeout_s` at most, and wait so long for a lock that another
+        holds; it ends with the database's use."""
+        self._links.append(Link(self, timeout_s, lock_wait_s))
         return self._links[-1]
 
-    async def connect(self, timeout_s: float) -> asyncpg.Connection:
+    async def connect(self, timeout_s: float, lock_wait_s: float) -> asyncpg.Connection:
         """A new connection for a link. Raises a vendor error."""
-        return await asyncpg.connect(self._url, **self._connect_options(timeout_s))
+        return await asyncpg.connect(self._url, **self._connect_options(timeout_s, lock_wait_s))
 
     async def read(self, statement: str, *args: object) -> list[Record]:
         """The rows of a named statement that changes nothing. Raises Unavailable, Poisoned."""
@@ -91,7 +100,7 @@ class Database:
         Raises Fenced if there is none, Unavailable, OutcomeUnknown, Poisoned."""
         rows = await self._run(statement, args, writes=True)
         if not rows:
-            raise Fenced(f"node {args[0]} is fenced")
+            raise Fenced(str(args[0]))
         return rows[0]
 
     async def write_unfenced(self, statement: str, *args: object) -> list[Record]:
@@ -134,14 +143,14 @@ class Database:
             # The primary may be elsewhere by now; only a new connection finds it.
             await self._pool.expire_connections()
 
-    def _connect_options(self, timeout_s: float) -> dict[str, Any]:
+    def _connect_options(self, timeout_s: float, lock_wait_s: float = LOCK_WAIT_S) -> dict[str, Any]:
         return {
             "timeout": CONNECT_S,
             "command_timeout": timeout_s,
             "server_settings": {
                 "application_name": self._node_id,
                 "statement_timeout": _milliseconds(timeout_s * SERVER_SHARE),
-                "lock_timeout": _milliseconds(LOCK_WAIT_S),
+                "lock_timeout": _milliseconds(lock_wait_s),
                 # Fencing rests on a lock's holder being looked at again after the wait.
                 "default_transaction_isolation": "read committed",
                 # Each statement finds its rows by key; planning anew or compiling costs more than it brings.
@@ -158,9 +167,10 @@ class Link:
         CLOSED --run--> OPEN --a fault, `cut`--> CLOSED
     """
 
-    def __init__(self, database: Database, timeout_s: float) -> None:
+    def __init__(self, database: Database, timeout_s: float, lock_wait_s: float) -> None:
         self._database = database
         self._timeout_s = timeout_s
+        self._lock_wait_s = lock_wait_s
         self._connection: asyncpg.Connection | None = None
         self._prepared: dict[str, Any] = {}
 
@@ -195,7 +205,7 @@ class Link:
     async def _prepare(self, statement: str) -> Any:
         if self._connection is None or self._connection.is_closed():
             self.cut()
-            self._connection = await self._database.connect(self._timeout_s)
+            self._connection = await self._database.connect(self._timeout_s, self._lock_wait_s)
         if statement not in self._prepared:
             self._prepared[statement] = await self._connection.prepare(self._database.statements[statement])
         return self._prepared[statement]

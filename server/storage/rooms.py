@@ -8,7 +8,7 @@ Rooms: which rooms there are, who owns each, and in which epoch.
 Every change but a claim is the owner's. This is the truth about ownership; what Redis says is a hint.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -80,11 +80,12 @@ class Rooms:
         )
 
     async def claim(self, node_id: str, room_id: str) -> RoomRow | OwnedBy | None:
-        """Make this node the room's owner, with the next epoch: if it is dormant, if its owner is fenced, or if its
-        owner's lease has run out, which is then fenced first (`Nodes.fence_lapsed`). Of many at once one succeeds.
+        """Make this node the room's owner, with the next epoch: if it is dormant or this node's already, if its owner
+        is fenced, or if its owner's lease has run out, which is then fenced first (`Nodes.fence_lapsed`). Of many nodes
+        at once one succeeds.
 
         Returns the room, else who has it, else None: no such room, or ended. Raises Fenced, Unavailable (a lock was not
-        to be had; try again), OutcomeUnknown."""
+        to be had; try again), OutcomeUnknown (repeat it)."""
         owner: OwnedBy | None = None
         for _ in range(_CLAIM_ATTEMPTS_MAX):
             claimed = await self._database.write("room_claim", node_id, room_id)
@@ -100,12 +101,22 @@ class Rooms:
                 return owner
         return owner
 
-    async def release(self, node_id: str, room_id: str, status: Literal["dormant", "ended"] = "dormant") -> None:
-        """Give up a room that this node owns and in which nothing of it is in flight.
+    async def reclaim(self, node_id: str, former_ids: Sequence[str], room_ids: Sequence[str]) -> dict[str, int]:
+        """Make this node the owner of those rooms that its former identities own; returns their new epochs.
 
-        Raises Fenced, Unavailable, OutcomeUnknown."""
-        row = await self._database.write("room_release", node_id, room_id, status)
-        assert row["done"], "a node releases only what it owns"
+        Raises Fenced, Unavailable, OutcomeUnknown (repeat it)."""
+        await self._database.write("rooms_reclaim", node_id, former_ids, room_ids)
+        rows = await self._database.read("rooms_owned", node_id, room_ids)
+        return {row["room_id"]: row["epoch"] for row in rows}
+
+    async def release(
+        self, node_id: str, room_id: str, epoch: int, status: Literal["dormant", "ended"] = "dormant"
+    ) -> None:
+        """Give up a room that this node claimed in this epoch and in which nothing of it is in flight. Idempotent.
+
+        Changes nothing if the node has claimed it again since, so a late one does no harm. Raises Fenced, Unavailable,
+        OutcomeUnknown (it may still be this node's: others are told so, and it can be claimed again)."""
+        await self._database.write("room_release", node_id, room_id, status, epoch)
 
     async def update_listing(self, node_id: str, room_id: str, *, metadata: bytes, locked: bool, private: bool) -> None:
         """Change what others see of a room that this node owns.

@@ -216,7 +216,7 @@ class Bench:
 
     def answer(self, tape: Tape) -> None:
         """The join byte."""
-        self.room.joined(tape, "1", self.now_ms, 20_000)
+        self.room.joined(tape, self.now_ms)
         self.settle()
 
     def join(self, session_id: str = "ada", **how: Any) -> Tape:

@@ -48,7 +48,7 @@ def test_a_connection_starts_anew_and_its_loss_keeps_the_token_it_came_with() ->
     link: Link = tape
     ada.unreadable = 9
     assert Dial.ACCEPTED is ada.tokens.dial(b"a", b"b")
-    ada.connect(link, 50)
+    ada.connect(link, 7, 50)
     assert (link, ada, None, 50, 0) == (ada.link, link.seat, ada.held_until_ms, ada.active_at_ms, ada.unreadable)
     ada.disconnect(90)
     assert (None, 90, (b"a", b"b"), False) == (

@@ -77,7 +77,7 @@ class Table:
         member = Membership(session_id, Player(f"player of {session_id}", name, role))
         refused = self.room.join(link, member, {}, rest, TOKEN, b"\x0a", 0, self.random)
         assert refused is None
-        self.room.joined(link, "1", 0, 1000)
+        self.room.joined(link, 0)
         self.settle()
         return Sitting(self, session_id, link)
 
@@ -131,7 +131,7 @@ class Sitting:
     def reconnect(self) -> None:
         self.link = Recorded()
         self.table.room.reconnect(self.link, self.session_id, b"\x0a", 0, self.table.random)
-        self.table.room.joined(self.link, "1", 0, 1000)
+        self.table.room.joined(self.link, 0)
         self.table.settle()
 
     def leave(self) -> Any:

@@ -20,8 +20,8 @@ from server.ops.metrics import Metrics
 from server.presence import Directory, Sessions, Store
 from server.rooms.base import Room
 from server.runtime.clock import unix_ms
-from server.runtime.committer import Committer
-from server.runtime.node import Node, Terms
+from server.runtime.identity import Identity
+from server.runtime.node import Node, Reports, Terms
 from server.runtime.publisher import Publisher
 from server.runtime.runner import Pace, RoomRunner
 from server.runtime.tasks import Tasks
@@ -75,7 +75,7 @@ def seat(runner: RoomRunner, session_id: str, **options: Any) -> Tape:
         )
     )
     assert refused is None, refused
-    runner.joined(link, "1", 20_000)
+    runner.joined(link)
     return link
 
 
@@ -90,7 +90,7 @@ class Station:
         self.node = node
         self.stores = stores
         self.metrics = metrics
-        self.doubts: list[Fault] = []
+        self.ends: list[Fault] = []
         self.crashes: list[str] = []
 
     async def runner(self, room_id: str) -> RoomRunner:
@@ -101,7 +101,7 @@ class Station:
 
 @asynccontextmanager
 async def station(
-    urls: Urls, *, rooms_max: int = 100, games: Mapping[str, type[Room]] = GAMES
+    urls: Urls, *, rooms_max: int = 100, budget_s: float = 5.0, games: Mapping[str, type[Room]] = GAMES
 ) -> AsyncIterator[Station]:
     """A node that serves, on databases with the tables."""
     made: list[Station] = []
@@ -110,27 +110,21 @@ async def station(
     store = Store(urls.redis_url)
     async with Database(urls.database_url, new_id(chance)) as database:
         stores, counted = stores_of(database), metrics()
-        committer = Committer(
-            lambda entries: stores.journal.flush(database.node_id, entries),
-            5.0,
-            lambda fault: made[0].doubts.append(fault),
-            lambda actions, seconds: None,
+        identity = Identity(
+            database.node_id, stores.nodes, database.rename, lambda: new_id(chance), lease_s=LEASE_S, renew_s=0.5
         )
         publisher = Publisher(
-            Directory(store, list(games)), Sessions(store), database.node_id, "127.0.0.1:1", None, 60.0, unix_ms, print
+            Directory(store, list(games)), Sessions(store), identity, "127.0.0.1:1", None, 60.0, unix_ms, print
         )
         terms = Terms(
             room=UNPACED,
             pace=Pace(patch_rate_s=0.05, freshness_s=0.1, snapshot_every=1000),
-            lease_s=LEASE_S,
-            lease_renew_s=3.0,
+            durability_budget_s=budget_s,
             pending_actions_max=10_000,
             rooms_max=rooms_max,
         )
-        node = Node(
-            database.node_id, games, stores, publisher, committer, tasks, counted, terms, unix_ms, chance,
-            lambda fault: made[0].doubts.append(fault),
-        )  # fmt: skip
+        reports = Reports(lambda fault: made[0].ends.append(fault), lambda actions, seconds: None, lambda fault: None)
+        node = Node(identity, games, stores, publisher, tasks, counted, terms, unix_ms, chance, reports)
         made.append(Station(node, stores, counted))
         await node.start(None, "127.0.0.1:1")
         try:

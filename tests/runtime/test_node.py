@@ -115,7 +115,7 @@ async def test_a_room_whose_step_raised_is_rebuilt_as_it_was_before(here: Statio
     assert [reject["code"] for reject in link.of("event.reject")] == ["internal"]
     assert [s.held_until_ms is not None for s in rebuilt.room.seats] == [True], "its hold starts now"
     await rebuilt.durable()
-    assert (here.doubts, here.crashes) == ([], [])
+    assert (here.ends, here.crashes) == ([], [])
 
 
 async def test_a_rebuilt_room_is_there_without_anyone_asking_twice(here: Station) -> None:
@@ -147,7 +147,7 @@ async def test_a_room_whose_journal_cannot_be_read_is_nobodys_and_can_be_mended(
     assert await is_dormant(here, room_id)
     await operator.execute("UPDATE snapshots SET state = $1", kept)
     assert (await here.runner(room_id)).room.rules.state.total == 7
-    assert (here.doubts, here.crashes) == ([], [])
+    assert (here.ends, here.crashes) == ([], [])
 
 
 async def test_a_room_of_a_game_unknown_here_is_left_to_others(here: Station, operator: asyncpg.Connection) -> None:
@@ -192,7 +192,7 @@ async def test_a_drain_releases_every_room_also_those_on_their_way(here: Station
         await here.node.room(sleeping)
     with pytest.raises(Unavailable):
         await here.node.create("duet", {})
-    assert (here.doubts, here.crashes) == ([], [])
+    assert (here.ends, here.crashes) == ([], [])
     async with station(urls) as there:
         assert (await there.runner(played.room.room_id)).room.rules.state.total == 4
 
@@ -203,7 +203,7 @@ async def test_a_fenced_node_is_told_of_its_end(here: Station) -> None:
     await runner.durable()
     await here.stores.nodes.fence(here.node.node_id)
     add(runner, link, 1)
-    await until(lambda: bool(here.doubts))
+    await until(lambda: bool(here.ends))
     assert link.of("event.ack", kind="intent") == []
 
 

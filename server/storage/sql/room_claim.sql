@@ -9,6 +9,7 @@ WITH node AS MATERIALIZED (
     FROM node
     WHERE room_id = $2 AND (
         status = 'dormant'
+        OR owner = node.node_id
         OR status = 'active' AND EXISTS (SELECT FROM nodes WHERE nodes.node_id = rooms.owner AND nodes.fenced)
     )
     RETURNING

@@ -4,7 +4,6 @@ WITH node AS MATERIALIZED (
     UPDATE rooms
     SET owner = NULL, status = $3, updated_at = clock_timestamp()
     FROM node
-    WHERE room_id = $2 AND owner = node.node_id
-    RETURNING true AS done
+    WHERE room_id = $2 AND owner = node.node_id AND epoch = $4
 )
-SELECT coalesce(done, false) AS done FROM node LEFT JOIN released ON true
+SELECT true FROM node

@@ -1,0 +1,124 @@
+"""
+Settlement: what becomes of the rooms when writes are in doubt, or come too late.
+
+    settle     a flush's outcome is unknown: a new identity reclaims the rooms, and each journal's end says what is
+               durable; a room that another claimed in between, or whose journal lacks what was acked, is lost
+    restore    a room stands still, set back to what is durable: as soon as PostgreSQL lets it, it is rebuilt from its
+               journal in place, and its connections go on
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from server.core.faults import Fault, Fenced
+from server.runtime.activation import Activation
+from server.runtime.backoff import Backoff
+from server.runtime.committer import Committer, Journaled
+from server.runtime.identity import Identity
+from server.runtime.locks import Locks
+from server.runtime.runner import RoomRunner
+from server.runtime.tasks import Tasks
+from server.storage.rooms import RoomRow
+from server.storage.stores import Stores
+
+_log = structlog.get_logger(service="node")
+
+
+class Settlement:
+    def __init__(
+        self,
+        identity: Identity,
+        stores: Stores,
+        committer: Committer,
+        activation: Activation,
+        rooms: Mapping[str, RoomRunner],
+        locks: Locks,
+        tasks: Tasks,
+        lose: Callable[[RoomRunner, str], None],
+        on_fenced: Callable[[Fenced], None],
+    ) -> None:
+        """`rooms` are the node's, by id, as they are at any time; `lose` gives one up, with why."""
+        self._identity = identity
+        self._stores = stores
+        self._committer = committer
+        self._activation = activation
+        self._rooms = rooms
+        self._locks = locks
+        self._tasks = tasks
+        self._lose = lose
+        self._on_fenced = on_fenced
+        self._restoring: set[RoomRunner] = set()
+
+    async def settle(self) -> Mapping[Journaled, int]:
+        """What was sent may still land: fence it, and return the end of the journal of each room that is kept."""
+        backoff = Backoff()
+        while True:
+            try:
+                await self._identity.replace()
+                return await self._reclaim()
+            except Fenced as fault:
+                self._on_fenced(fault)
+            except Fault as fault:
+                _log.warning("what was written is not known yet", fault=str(fault))
+            await asyncio.sleep(backoff.next_s())
+
+    async def _reclaim(self) -> Mapping[Journaled, int]:
+        """Own the rooms under the id in force, and read where their journals end."""
+        runners, identity = dict(self._rooms), self._identity
+        epochs = await self._stores.rooms.reclaim(identity.node_id, identity.former_ids, list(runners))
+        ends = await self._stores.journal.ends(list(epochs))
+        settled: dict[Journaled, int] = {}
+        for room_id, runner in runners.items():
+            room, end = runner.room, ends.get(room_id)
+            if runner.is_over:
+                continue
+            if end is None or end.epoch > room.epoch:
+                self._lose(runner, "the room is elsewhere")
+            elif not room.output.durable_seq <= end.room_seq <= room.room_seq:
+                _log.critical("a journal lacks what was acked", room=room_id, end=end.room_seq)
+                self._lose(runner, "the room cannot go on")
+            else:
+                room.reclaimed(epochs[room_id])
+                settled[runner] = end.room_seq
+        return settled
+
+    def restore(self, runner: RoomRunner) -> None:
+        """See to it that the room, which stands still, is rebuilt. Idempotent."""
+        if runner not in self._restoring:
+            self._restoring.add(runner)
+            self._tasks.start(self._restore(runner), f"restore {runner.room.room_id}")
+
+    async def _restore(self, runner: RoomRunner) -> None:
+        backoff = Backoff()
+        while True:
+            if await self._is_restored(runner):
+                break
+            await asyncio.sleep(backoff.next_s())
+        self._restoring.discard(runner)
+
+    async def _is_restored(self, runner: RoomRunner) -> bool:
+        """One try; True if there is no more to be done."""
+        room_id = runner.room.room_id
+        async with self._locks[room_id]:
+            if runner.is_over or self._committer.has_pending(runner):
+                return runner.is_over
+            claimer = self._identity.node_id
+            try:
+                row = await self._stores.rooms.claim(claimer, room_id)
+                room = await self._activation.load(row) if isinstance(row, RoomRow) else None
+            except Fault as fault:
+                _log.warning("a room that stands still cannot be rebuilt yet", room=room_id, fault=str(fault))
+                return False
+            except Exception:
+                _log.exception("a room cannot be rebuilt", room=room_id)
+                room = None
+            if runner.is_over or claimer != self._identity.node_id:
+                return runner.is_over
+            if room is None:
+                self._lose(runner, "the room is elsewhere")
+                return True
+            self._committer.writes_succeed()
+            runner.go_on(room)
+            return True
