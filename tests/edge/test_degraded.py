@@ -113,29 +113,6 @@ async def test_a_server_killed_by_force_comes_back_with_everything_it_acked(
     assert await server.stop() == 0
 
 
-async def test_a_killed_postgresql_ends_the_server_and_nothing_acked_is_lost(
-    serve: Servers, clients: Clients, data_dir: Path
-) -> None:
-    server = await serve(data_dir=data_dir, durability_budget_s=1)
-    player = await clients(server).join("counter", "create")
-    await player.caught_up(await player.added(5))
-    leader = server.children["postgres"]
-    # With its children: a backend lives on for a moment and may commit one more, which would be acked, rightly.
-    for process in (leader, *leader.children(recursive=True)):
-        process.kill()
-    await player.add(7)
-    assert await player.closed() == 4010
-    assert await server.ended() != 0
-    assert [ack["seq"] for ack in player.of("event.ack")[1:]] == [1]
-    server = await serve.again(server)
-    back = await clients(server).back(player)
-    total = (await back.expect("event.state_delta", kind="snapshot"))["state"]["total"]
-    await back.send("intent.add", {"seq": 2, "amount": 7})
-    outcome = await back.outcome(2)
-    assert (total, outcome["status"]) in ((5, "applied"), (12, "duplicate"))
-    assert await server.stop() == 0
-
-
 async def test_a_frozen_postgresql_acks_nothing_and_is_told_within_a_second(
     serve: Servers, clients: Clients, data_dir: Path
 ) -> None:

@@ -17,7 +17,7 @@ import redis.asyncio
 from server.embedded import Urls
 from tests.proxy import Proxy, proxy_before, through
 from tests.serving import Server, Servers
-from tests.wire import Client, Clients, Connection
+from tests.wire import Clients, Connection
 
 #: What says nothing of the room's state, or nothing of what came since.
 FREE = ("pong", "event.degraded")
@@ -186,27 +186,65 @@ async def test_no_secret_of_a_player_is_in_the_journal_redis_or_the_log(
 # -- writes in doubt -------------------------------------------------------------------------------------------------
 
 
-async def test_a_flush_whose_outcome_is_lost_acks_nothing_and_the_next_start_finds_it(
-    serve: Servers, held: Server, urls: Urls, clients: Clients, proxy: Proxy, journal: Journal
+async def test_an_action_whose_commits_reply_is_lost_is_acked_once_and_is_there_once(
+    held: Server, clients: Clients, proxy: Proxy, journal: Journal
 ) -> None:
-    """The reply to the commit never comes: the action is in the table, and its resend is answered `duplicate`."""
-    player = await clients(held).join("counter", resume=True)
+    """The action is in the table and the server was not told: it takes a new identity, reads, and goes on."""
+    player = await clients(held).join("counter")
     await player.caught_up(await player.added(2))
+    before = player.epoch
     proxy.hold_replies()
-    await player.add(3)
+    seq = await player.add(3)
     await journal.has(player.room_id, "intent.add", 2)
+    await nothing_new(player, len(await player.silent()))
     proxy.cut()
-    assert await player.closed() == 4010
-    assert player.heard[-1].type == "event.session"
-    assert await held.ended() == 70
-    assert [ack["seq"] for ack in player.of("event.ack")[1:]] == [1], "what is in doubt is not acked"
-    client = clients(await serve(urls=urls, port=held.port, lease_s=1, lease_renew_s=0.3))
-    back = await back_after_the_lease(client, player)
-    await back.send("session.resume", {"roomSeq": back.room_seq, "epoch": back.epoch, "seq": 1})
-    await back.expect("event.ack", kind="resume", recovered=True)
-    await back.send("intent.add", {"seq": 2, "amount": 3})
-    assert (await back.outcome(2))["status"] == "duplicate"
-    assert (await back.caught_up(await back.added(1)))["total"] == 6
+    proxy.let_go()
+    outcome = await player.outcome(seq)
+    assert (outcome["status"], player.close_code) == ("applied", None)
+    room_seq = await player.added(1)
+    assert room_seq == outcome["roomSeq"] + 1
+    assert (await player.caught_up(room_seq))["total"] == 6
+    assert player.epoch == before + 1, "the room was claimed anew"
+    rows = await journal.rows(player.room_id)
+    assert [(row["seq"], row["epoch"]) for row in rows if row["seq"]] == [(1, 1), (2, 1), (3, 2)]
+
+
+async def test_past_the_budget_what_was_never_sent_is_rejected_and_what_is_in_doubt_is_settled(
+    serve: Servers, urls: Urls, clients: Clients, proxy: Proxy, journal: Journal
+) -> None:
+    """One action is on its way when the link stalls; others come behind it, and one when nothing can be written."""
+    server = await serve(urls=Urls(through(urls.database_url, proxy), urls.redis_url), durability_budget_s=1)
+    client = clients(server)
+    player = await client.join("counter")
+    other = await client.join_by_id(player)
+    await player.caught_up(await other.added(10))
+    proxy.hold_replies()
+    doubtful = await player.add(1)
+    await journal.has(player.room_id, "intent.add", 2)
+    late = [await player.add(amount) for amount in (20, 40)]
+    for seq in late:
+        reject = await player.expect("event.reject", seq=seq)
+        assert (reject["code"], reject["retryable"]) == ("not_durable", False)
+    refused = await player.add(80)
+    reject = await player.expect("event.reject", seq=refused)
+    assert (reject["code"], reject["retryable"]) == ("degraded", True)
+    assert await server.metric("holdfast_rollbacks_total") == 1
+    await player.send("intent.add", {"seq": late[0], "amount": 20})
+    assert [ack.get("seq") for ack in player.of("event.ack")[1:]] == []
+    proxy.let_go()
+    assert (await player.outcome(doubtful))["status"] == "applied"
+    assert (await player.expect("event.reject", seq=late[0]))["code"] == "not_durable", "as it was answered before"
+    for connection in (player, other):
+        await connection.until(lambda c=connection: len(snapshots(c)) == 2, "a second snapshot")
+        assert snapshots(connection)[1]["state"]["total"] == 11
+    room_seq = await player.added(100)
+    for connection in (player, other):
+        assert (await connection.caught_up(room_seq))["total"] == 111
+    assert [row["seq"] for row in await journal.rows(player.room_id) if row["seq"]] == [1, doubtful, refused + 1]
+
+
+def snapshots(connection: Connection) -> list[Any]:
+    return [body for body in connection.of("event.state_delta") if body["kind"] == "snapshot"]
 
 
 async def test_a_flush_that_never_reached_postgresql_is_tried_again_and_acked_once(
@@ -243,14 +281,3 @@ async def test_a_node_that_was_fenced_sends_everyone_away_and_ends(
     assert (await back.expect("event.state_delta"))["state"]["total"] == 1
     back.next_seq = 2
     assert await back.added(2)
-
-
-async def back_after_the_lease(client: Client, before: Connection) -> Connection:
-    """Until the dead node's lease has run out its rooms have an owner: tries are answered 4010, as an SDK has it."""
-    while True:
-        connection = await client.redial(before)
-        if await connection.is_let_in():
-            await connection.confirm()
-            await connection.expect("event.ack", kind="handshake")
-            return connection
-        assert connection.close_code == 4010
