@@ -92,12 +92,8 @@ class Identity:
         self._is_retired = True
         await self._nodes.retire(self.node_id)
 
-    async def keep(self, on_fenced: Callable[[Fenced], None], on_renewal: Callable[[], Awaitable[object]]) -> None:
-        """
-        Renew in time, until fenced. A database that cannot be reached makes nobody else the owner: it is asked again.
-
-        `on_renewal` is awaited after each try.
-        """
+    async def keep(self, on_fenced: Callable[[Fenced], None]) -> None:
+        """Renew in time, until fenced. A database that cannot be reached makes nobody else the owner: ask it again."""
         backoff, pause_s = Backoff(), self._renew_s
         while True:
             await asyncio.sleep(pause_s)
@@ -113,7 +109,6 @@ class Identity:
             except Fault as fault:
                 _log.warning("the lease was not renewed", fault=str(fault))
                 pause_s = min(self._renew_s, backoff.next_s())
-            await on_renewal()
 
     async def _register(self, node_id: str) -> None:
         began = time.monotonic()

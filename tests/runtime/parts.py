@@ -114,7 +114,7 @@ async def station(
             database.node_id, stores.nodes, database.rename, lambda: new_id(chance), lease_s=LEASE_S, renew_s=0.5
         )
         publisher = Publisher(
-            Directory(store, list(games)), Sessions(store), identity, "127.0.0.1:1", None, 60.0, unix_ms, print
+            Directory(store, list(games)), Sessions(store), identity, "127.0.0.1:1", None, 60.0, 3.0, unix_ms, print
         )
         terms = Terms(
             room=UNPACED,
