@@ -46,8 +46,8 @@ class Identity:
         self._renew_s = renew_s
         self._lease_until = 0.0
         self._is_retired = False
-        #: Whether the id in force is registered and all former ones are fenced.
-        self._is_settled = True
+        #: The id that is to replace the one in force, while that is under way.
+        self._next_id: str | None = None
         self._home: str | None = None
         self._address = ""
 
@@ -57,13 +57,13 @@ class Identity:
         return time.monotonic() < self._lease_until
 
     def is_own(self, fault: Fenced) -> bool:
-        """Whether somebody else has fenced this node, and not we ourselves an id that we gave up."""
-        return fault.node_id == self.node_id and not self._is_retired
+        """Whether somebody else has fenced this node, and not we ourselves an id that we give up."""
+        return fault.node_id == self.node_id and self._next_id is None and not self._is_retired
 
     async def begin(self, home: str | None, address: str) -> None:
         """Become a node; others of the same data folder, whose lock we hold, are dead: fence them. Raises a Fault."""
         self._home, self._address = home, address
-        await self._register(self.node_id)
+        self._lease_until = await self._register(self.node_id) + self._lease_s
         if home is not None:
             fenced = await self._nodes.fence_home(home, self.node_id)
             if fenced:
@@ -71,20 +71,24 @@ class Identity:
 
     async def replace(self) -> None:
         """
-        Go on under a new id. From its return on nothing that was sent under an older one is written any more.
+        Go on under a new id. Once it is in force, nothing that was sent under an older one is written any more.
 
         Raises a Fault; then call it again, which goes on where it was.
         """
-        if self._is_settled:
-            self._is_settled = False
-            self._lease_until = 0.0
-            self.former_ids.append(self.node_id)
-            self.node_id = self._new_id()
-            await self._rename(self.node_id)
-        await self._register(self.node_id)
-        for former_id in self.former_ids:
-            await self._nodes.fence(former_id)
-        self._is_settled = True
+        if self._next_id is None:
+            self._next_id = self._new_id()
+            await self._rename(self._next_id)
+        try:
+            began = await self._register(self._next_id)
+        except Fenced:
+            # Registered once before, and its lease has run out since.
+            self._next_id = None
+            raise
+        await self._nodes.fence(self.node_id)
+        # No await from here on: nobody sees the new id before all that was sent under the old one is settled.
+        self.former_ids.append(self.node_id)
+        self.node_id, self._next_id = self._next_id, None
+        self._lease_until = began + self._lease_s
         _log.warning("a new identity", node=self.node_id, former=self.former_ids[-1])
 
     async def retire(self) -> None:
@@ -110,16 +114,14 @@ class Identity:
                 _log.warning("the lease was not renewed", fault=str(fault))
                 pause_s = min(self._renew_s, backoff.next_s())
 
-    async def _register(self, node_id: str) -> None:
+    async def _register(self, node_id: str) -> float:
+        """Returns since when its lease runs, at the latest."""
         began = time.monotonic()
         await self._nodes.register(node_id, self._home, self._address, self._lease_s)
-        self._held_since(node_id, began)
+        return began
 
     async def _renew(self) -> None:
         node_id, began = self.node_id, time.monotonic()
         await self._nodes.renew(node_id, self._lease_s)
-        self._held_since(node_id, began)
-
-    def _held_since(self, node_id: str, began: float) -> None:
         if node_id == self.node_id:
             self._lease_until = began + self._lease_s

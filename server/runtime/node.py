@@ -131,7 +131,7 @@ class Node:
             save=self._archive.save,
             broken=self._rebuild,
             still=self._settlement.restore,
-            may_show=lambda: identity.is_lease_held,
+            may_show=self._may_show,
         )
 
     @property
@@ -358,6 +358,9 @@ class Node:
             self._reports.fenced(fault)
 
     # -- upkeep ---------------------------------------------------------------------------------------------------
+
+    def _may_show(self) -> bool:
+        return self._identity.is_lease_held and not self._committer.is_in_doubt
 
     def _seats_changed(self, runner: RoomRunner, session_ids: Collection[str]) -> None:
         self.publisher.changed(runner, session_ids)
