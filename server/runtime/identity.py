@@ -2,14 +2,15 @@
 Identity: this process as a node; the id it writes under, and the lease that its rooms rest on.
 
     begin --registered--> HELD --no renewal in time--> LAPSED --renewed--> HELD
-                            `--`replace`: a new id, the old one fenced--> HELD
+                            |--`replace`: a new id, the old one fenced--> WITHHELD --`settled`--> HELD
                             `--another has fenced it--> over: the process ends
 
 While the lease is held nobody else takes a room of ours, so what is shown is true. Lapsed, nothing of any room's state
 may be shown (`is_lease_held`), for another may have it by now; who was not fenced renews and goes on.
 
 A new id is the answer to every write whose outcome is unknown: once the old one is fenced, that write has landed or
-never will.
+never will. It is in force once it is registered; from the fence of the old one until its rooms are reclaimed another
+may take them, so the lease is withheld.
 """
 
 import asyncio
@@ -37,7 +38,7 @@ class Identity:
     ) -> None:
         """`rename` is told of each new id: connections are to carry it."""
         self.node_id = node_id
-        #: Ids of this process that were given up; what they own in PostgreSQL is still this node's.
+        #: Ids of this process that were given up; what they own in PostgreSQL is to be reclaimed.
         self.former_ids: list[str] = []
         self._nodes = nodes
         self._rename = rename
@@ -46,15 +47,15 @@ class Identity:
         self._renew_s = renew_s
         self._lease_until = 0.0
         self._is_retired = False
-        #: Whether the id in force is registered and all former ones are fenced.
-        self._is_settled = True
+        #: The id that is to replace the one in force, or has and is not `settled`.
+        self._next_id: str | None = None
         self._home: str | None = None
         self._address = ""
 
     @property
     def is_lease_held(self) -> bool:
         """By this process' own clock, counted from before each renewal began."""
-        return time.monotonic() < self._lease_until
+        return not self.former_ids and time.monotonic() < self._lease_until
 
     def is_own(self, fault: Fenced) -> bool:
         """Whether somebody else has fenced this node, and not we ourselves an id that we gave up."""
@@ -71,21 +72,30 @@ class Identity:
 
     async def replace(self) -> None:
         """
-        Go on under a new id. From its return on nothing that was sent under an older one is written any more.
+        Go on under a new id, until `settled`. From its return on nothing that was sent under an older one is written.
 
         Raises a Fault; then call it again, which goes on where it was.
         """
-        if self._is_settled:
-            self._is_settled = False
-            self._lease_until = 0.0
-            self.former_ids.append(self.node_id)
-            self.node_id = self._new_id()
-            await self._rename(self.node_id)
-        await self._register(self.node_id)
+        if self._next_id is None:
+            self._next_id = self._new_id()
+            await self._rename(self._next_id)
+        if self.node_id != self._next_id:
+            former_id = self.node_id
+            try:
+                await self._register(self._next_id)
+            except Fenced:
+                # It was registered, unknown to us, until its lease ran out. Nothing was done under it: take another.
+                self._next_id = None
+                raise
+            self.former_ids.append(former_id)
         for former_id in self.former_ids:
             await self._nodes.fence(former_id)
-        self._is_settled = True
-        _log.warning("a new identity", node=self.node_id, former=self.former_ids[-1])
+
+    def settled(self) -> None:
+        """What the former ids owned has been reclaimed, or is another's."""
+        _log.warning("a new identity", node=self.node_id, former=self.former_ids)
+        self.former_ids.clear()
+        self._next_id = None
 
     async def retire(self) -> None:
         """The node's last write, at its clean end: others need not wait for its lease. Raises a Fault."""
@@ -109,15 +119,17 @@ class Identity:
                 if self.is_own(fault):
                     on_fenced(fault)
                     return
-                pause_s = 0.0
+                pause_s = backoff.next_s()
             except Fault as fault:
                 _log.warning("the lease was not renewed", fault=str(fault))
                 pause_s = min(self._renew_s, backoff.next_s())
             await on_renewal()
 
     async def _register(self, node_id: str) -> None:
+        """From its return on it is the id in force."""
         began = time.monotonic()
         await self._nodes.register(node_id, self._home, self._address, self._lease_s)
+        self.node_id = node_id
         self._held_since(node_id, began)
 
     async def _renew(self) -> None:

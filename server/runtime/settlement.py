@@ -80,8 +80,10 @@ class Settlement:
                 _log.critical("a journal lacks what was acked", room=room_id, end=end.room_seq)
                 self._lose(runner, "the room cannot go on")
             else:
-                room.reclaimed(epochs[room_id])
+                # One that stood still may have been claimed once more, and rebuilt, since they were read.
+                room.reclaimed(max(room.epoch, epochs[room_id]))
                 settled[runner] = end.room_seq
+        identity.settled()
         return settled
 
     def restore(self, runner: RoomRunner) -> None:
@@ -107,6 +109,7 @@ class Settlement:
             claimer = self._identity.node_id
             try:
                 row = await self._stores.rooms.claim(claimer, room_id)
+                self._committer.writes_succeed()
                 room = await self._activation.load(row) if isinstance(row, RoomRow) else None
             except Fault as fault:
                 _log.warning("a room that stands still cannot be rebuilt yet", room=room_id, fault=str(fault))
@@ -119,6 +122,5 @@ class Settlement:
             if room is None:
                 self._lose(runner, "the room is elsewhere")
                 return True
-            self._committer.writes_succeed()
             runner.go_on(room)
             return True
