@@ -204,6 +204,8 @@ class App:
         _log.warning("dependency", dependency=change.dependency, status=change.status, reason=change.reason)
         self._metrics.dependency_up.labels(change.dependency).set(change.status != "unavailable")
         self._node.announce(room_data(Degraded.TYPE, pack(change)))
+        if (change.dependency, change.status) == ("redis", "recovered"):
+            self._node.publisher.refresh_soon()
 
     def _readiness(self) -> tuple[int, dict[str, object]]:
         facts = health.Facts(

@@ -122,6 +122,7 @@ def compose_node(stand: Stand, address: str, hooks: Hooks) -> Node:
         address,
         settings.public_address or None,
         settings.hold_s,
+        settings.lease_renew_s,
         unix_ms,
         hooks.on_redis_fault,
     )

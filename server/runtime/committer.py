@@ -113,6 +113,11 @@ class Committer:
         since = self._failing_since
         return since is not None and time.monotonic() - since >= self._budget_s
 
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether something was sent and nobody knows what became of it; another node may have rooms of ours."""
+        return not self._certain.is_set()
+
     def submit(self, room: Journaled, entries: Sequence[Entry]) -> None:
         """Queue a room's entries, in order. Bounded by whoever takes intents: see `pending`."""
         queue = self._queues.get(room)
@@ -274,12 +279,12 @@ class Committer:
         self._certain.clear()
         await self._quiet.wait()
         ends = await self._settle()
+        self._certain.set()
         for room, queue in list(self._queues.items()):
             queue.sent = 0
             if room in ends:
                 self._tell(room, queue, ends[room])
         self._failing_since = None
-        self._certain.set()
         for wakened in self._wakened.values():
             wakened.set()
 

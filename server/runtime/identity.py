@@ -2,15 +2,14 @@
 Identity: this process as a node; the id it writes under, and the lease that its rooms rest on.
 
     begin --registered--> HELD --no renewal in time--> LAPSED --renewed--> HELD
-                            |--`replace`: a new id, the old one fenced--> WITHHELD --`settled`--> HELD
+                            `--`replace`: a new id, the old one fenced--> HELD
                             `--another has fenced it--> over: the process ends
 
 While the lease is held nobody else takes a room of ours, so what is shown is true. Lapsed, nothing of any room's state
 may be shown (`is_lease_held`), for another may have it by now; who was not fenced renews and goes on.
 
 A new id is the answer to every write whose outcome is unknown: once the old one is fenced, that write has landed or
-never will. It is in force once it is registered; from the fence of the old one until its rooms are reclaimed another
-may take them, so the lease is withheld.
+never will.
 """
 
 import asyncio
@@ -38,7 +37,7 @@ class Identity:
     ) -> None:
         """`rename` is told of each new id: connections are to carry it."""
         self.node_id = node_id
-        #: Ids of this process that were given up; what they own in PostgreSQL is to be reclaimed.
+        #: Ids of this process that were given up; what they own in PostgreSQL is still this node's.
         self.former_ids: list[str] = []
         self._nodes = nodes
         self._rename = rename
@@ -47,7 +46,7 @@ class Identity:
         self._renew_s = renew_s
         self._lease_until = 0.0
         self._is_retired = False
-        #: The id that is to replace the one in force, or has and is not `settled`.
+        #: The id that is to replace the one in force, while that is under way.
         self._next_id: str | None = None
         self._home: str | None = None
         self._address = ""
@@ -55,16 +54,16 @@ class Identity:
     @property
     def is_lease_held(self) -> bool:
         """By this process' own clock, counted from before each renewal began."""
-        return not self.former_ids and time.monotonic() < self._lease_until
+        return time.monotonic() < self._lease_until
 
     def is_own(self, fault: Fenced) -> bool:
-        """Whether somebody else has fenced this node, and not we ourselves an id that we gave up."""
-        return fault.node_id == self.node_id and not self._is_retired
+        """Whether somebody else has fenced this node, and not we ourselves an id that we give up."""
+        return fault.node_id == self.node_id and self._next_id is None and not self._is_retired
 
     async def begin(self, home: str | None, address: str) -> None:
         """Become a node; others of the same data folder, whose lock we hold, are dead: fence them. Raises a Fault."""
         self._home, self._address = home, address
-        await self._register(self.node_id)
+        self._lease_until = await self._register(self.node_id) + self._lease_s
         if home is not None:
             fenced = await self._nodes.fence_home(home, self.node_id)
             if fenced:
@@ -72,42 +71,33 @@ class Identity:
 
     async def replace(self) -> None:
         """
-        Go on under a new id, until `settled`. From its return on nothing that was sent under an older one is written.
+        Go on under a new id. Once it is in force, nothing that was sent under an older one is written any more.
 
         Raises a Fault; then call it again, which goes on where it was.
         """
         if self._next_id is None:
             self._next_id = self._new_id()
             await self._rename(self._next_id)
-        if self.node_id != self._next_id:
-            former_id = self.node_id
-            try:
-                await self._register(self._next_id)
-            except Fenced:
-                # It was registered, unknown to us, until its lease ran out. Nothing was done under it: take another.
-                self._next_id = None
-                raise
-            self.former_ids.append(former_id)
-        for former_id in self.former_ids:
-            await self._nodes.fence(former_id)
-
-    def settled(self) -> None:
-        """What the former ids owned has been reclaimed, or is another's."""
-        _log.warning("a new identity", node=self.node_id, former=self.former_ids)
-        self.former_ids.clear()
-        self._next_id = None
+        try:
+            began = await self._register(self._next_id)
+        except Fenced:
+            # Registered once before, and its lease has run out since.
+            self._next_id = None
+            raise
+        await self._nodes.fence(self.node_id)
+        # No await from here on: nobody sees the new id before all that was sent under the old one is settled.
+        self.former_ids.append(self.node_id)
+        self.node_id, self._next_id = self._next_id, None
+        self._lease_until = began + self._lease_s
+        _log.warning("a new identity", node=self.node_id, former=self.former_ids[-1])
 
     async def retire(self) -> None:
         """The node's last write, at its clean end: others need not wait for its lease. Raises a Fault."""
         self._is_retired = True
         await self._nodes.retire(self.node_id)
 
-    async def keep(self, on_fenced: Callable[[Fenced], None], on_renewal: Callable[[], Awaitable[object]]) -> None:
-        """
-        Renew in time, until fenced. A database that cannot be reached makes nobody else the owner: it is asked again.
-
-        `on_renewal` is awaited after each try.
-        """
+    async def keep(self, on_fenced: Callable[[Fenced], None]) -> None:
+        """Renew in time, until fenced. A database that cannot be reached makes nobody else the owner: ask it again."""
         backoff, pause_s = Backoff(), self._renew_s
         while True:
             await asyncio.sleep(pause_s)
@@ -123,20 +113,15 @@ class Identity:
             except Fault as fault:
                 _log.warning("the lease was not renewed", fault=str(fault))
                 pause_s = min(self._renew_s, backoff.next_s())
-            await on_renewal()
 
-    async def _register(self, node_id: str) -> None:
-        """From its return on it is the id in force."""
+    async def _register(self, node_id: str) -> float:
+        """Returns since when its lease runs, at the latest."""
         began = time.monotonic()
         await self._nodes.register(node_id, self._home, self._address, self._lease_s)
-        self.node_id = node_id
-        self._held_since(node_id, began)
+        return began
 
     async def _renew(self) -> None:
         node_id, began = self.node_id, time.monotonic()
         await self._nodes.renew(node_id, self._lease_s)
-        self._held_since(node_id, began)
-
-    def _held_since(self, node_id: str, began: float) -> None:
         if node_id == self.node_id:
             self._lease_until = began + self._lease_s

@@ -131,7 +131,7 @@ class Node:
             save=self._archive.save,
             broken=self._rebuild,
             still=self._settlement.restore,
-            may_show=lambda: identity.is_lease_held,
+            may_show=self._may_show,
         )
 
     @property
@@ -156,7 +156,8 @@ class Node:
         await self.publisher.refresh()
         for lane in Lane:
             self._tasks.start(self._committer.run(lane), f"committer {lane.name}")
-        self._tasks.start(self._identity.keep(self._fenced, self.publisher.refresh), "lease")
+        self._tasks.start(self._identity.keep(self._fenced), "lease")
+        self._tasks.start(self.publisher.keep_listed(), "listings")
         self._tasks.start(self._sweep(), "sweep")
         self._tasks.start(self.publisher.run(), "publisher")
 
@@ -349,7 +350,7 @@ class Node:
 
     async def _settle(self) -> Mapping[Journaled, int]:
         settled = await self._settlement.settle()
-        await self.publisher.refresh()
+        self.publisher.refresh_soon()
         return settled
 
     def _fenced(self, fault: Fenced) -> None:
@@ -357,6 +358,9 @@ class Node:
             self._reports.fenced(fault)
 
     # -- upkeep ---------------------------------------------------------------------------------------------------
+
+    def _may_show(self) -> bool:
+        return self._identity.is_lease_held and not self._committer.is_in_doubt
 
     def _seats_changed(self, runner: RoomRunner, session_ids: Collection[str]) -> None:
         self.publisher.changed(runner, session_ids)

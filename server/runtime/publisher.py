@@ -8,6 +8,7 @@ everything (`publish_all`). Play never waits for it.
 
 import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 import structlog
 
@@ -34,10 +35,14 @@ class Publisher:
         address: str,
         public_address: str | None,
         hold_s: float,
+        refresh_every_s: float,
         clock: Clock,
         on_fault: Callable[[Fault], None],
     ) -> None:
-        """Session records live in Redis for `hold_s` and a little: all are written again before that."""
+        """
+        Session records live in Redis for `hold_s` and a little: all are written again before that. Listings live for
+        the node's lease: they are refreshed every `refresh_every_s`.
+        """
         self._directory = directory
         self._sessions = sessions
         self._identity = identity
@@ -46,6 +51,8 @@ class Publisher:
         self._clock = clock
         self._all_again_every_ms = int(hold_s * 1000 / 2)
         self._all_again_ms = 0
+        self._refresh_every_s = refresh_every_s
+        self._refresh_wanted = asyncio.Event()
         self._on_fault = on_fault
         self._rooms: dict[str, RoomRunner] = {}
         self._published: dict[str, SessionRecord] = {}
@@ -94,6 +101,19 @@ class Publisher:
             self._all_again_ms = self._clock() + self._all_again_every_ms
             self.publish_all()
         return is_forgotten
+
+    def refresh_soon(self) -> None:
+        """The node has a new id, or Redis is back: others are to find its rooms again at once."""
+        self._refresh_wanted.set()
+
+    async def keep_listed(self) -> None:
+        """Refresh in time, whatever Redis does, until cancelled."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._refresh_every_s):
+                    await self._refresh_wanted.wait()
+            self._refresh_wanted.clear()
+            await self.refresh()
 
     async def publish_now(self, runner: RoomRunner) -> None:
         """Write the room's listing at once, for a matchmaker that must find it. Raises a Fault."""

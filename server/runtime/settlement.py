@@ -25,6 +25,9 @@ from server.storage.stores import Stores
 
 _log = structlog.get_logger(service="node")
 
+#: Rooms that are rebuilt at once.
+RESTORED_AT_ONCE = 4
+
 
 class Settlement:
     def __init__(
@@ -49,7 +52,8 @@ class Settlement:
         self._tasks = tasks
         self._lose = lose
         self._on_fenced = on_fenced
-        self._restoring: set[RoomRunner] = set()
+        #: Rooms that stand still, in the order in which they are tried.
+        self._still: dict[RoomRunner, None] = {}
 
     async def settle(self) -> Mapping[Journaled, int]:
         """What was sent may still land: fence it, and return the end of the journal of each room that is kept."""
@@ -83,22 +87,32 @@ class Settlement:
                 # One that stood still may have been claimed once more, and rebuilt, since they were read.
                 room.reclaimed(max(room.epoch, epochs[room_id]))
                 settled[runner] = end.room_seq
-        identity.settled()
+        identity.former_ids.clear()
         return settled
 
     def restore(self, runner: RoomRunner) -> None:
         """See to it that the room, which stands still, is rebuilt. Idempotent."""
-        if runner not in self._restoring:
-            self._restoring.add(runner)
-            self._tasks.start(self._restore(runner), f"restore {runner.room.room_id}")
+        is_at_work = bool(self._still)
+        self._still[runner] = None
+        if not is_at_work:
+            self._tasks.start(self._restore_all(), "restore")
 
-    async def _restore(self, runner: RoomRunner) -> None:
-        backoff = Backoff()
-        while True:
-            if await self._is_restored(runner):
-                break
-            await asyncio.sleep(backoff.next_s())
-        self._restoring.discard(runner)
+    async def _restore_all(self) -> None:
+        """One room tries alone whether PostgreSQL lets it; when it does, the others follow, a few at a time."""
+        backoff, at_once = Backoff(), 1
+        while self._still:
+            runners = list(self._still)[:at_once]
+            restored = await asyncio.gather(*map(self._is_restored, runners))
+            for runner, is_restored in zip(runners, restored, strict=True):
+                del self._still[runner]
+                # It may have been set back once more while the others were rebuilt.
+                if not is_restored or (runner.room.is_still and not runner.is_over):
+                    self._still[runner] = None  # behind the others
+            at_once = RESTORED_AT_ONCE if all(restored) else 1
+            if all(restored):
+                backoff.reset()
+            else:
+                await asyncio.sleep(backoff.next_s())
 
     async def _is_restored(self, runner: RoomRunner) -> bool:
         """One try; True if there is no more to be done."""

@@ -124,7 +124,7 @@ async def station(
             renew_s=lease_s / 20,
         )
         publisher = Publisher(
-            Directory(store, list(games)), Sessions(store), identity, "127.0.0.1:1", None, 60.0, unix_ms, print
+            Directory(store, list(games)), Sessions(store), identity, "127.0.0.1:1", None, 60.0, 3.0, unix_ms, print
         )
         terms = Terms(
             room=UNPACED,

@@ -37,12 +37,10 @@ class Process:
         self.names.append(node_id)
         await self._database.rename(node_id)
 
-    async def _nothing(self) -> None: ...
-
     @asynccontextmanager
     async def keeping(self) -> AsyncIterator[None]:
         """While its lease is kept."""
-        keeping = asyncio.create_task(self.identity.keep(self.fences.append, self._nothing))
+        keeping = asyncio.create_task(self.identity.keep(self.fences.append))
         yield
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
@@ -92,28 +90,17 @@ async def test_a_node_that_another_has_fenced_is_told_once(process: Process) -> 
         assert process.identity.is_own(process.fences[0])
 
 
-async def test_a_new_id_is_in_force_and_the_old_one_fenced_but_the_lease_is_withheld_until_all_is_settled(
-    process: Process, operator: asyncpg.Connection
-) -> None:
+async def test_a_new_id_is_in_force_once_the_old_one_is_fenced(process: Process, operator: asyncpg.Connection) -> None:
     identity = process.identity
     async with process.keeping():
         await identity.replace()
         assert (identity.node_id, identity.former_ids, process.names) == ("node-1", [FIRST], ["node-1"])
         assert (await is_fenced(operator, FIRST), await is_fenced(operator, "node-1")) == (True, False)
-        assert not identity.is_lease_held, "another may take its rooms"
-        identity.settled()
-        assert (identity.is_lease_held, identity.former_ids) == (True, [])
+        assert identity.is_lease_held
+        await identity.replace()
+        assert (identity.node_id, identity.former_ids) == ("node-2", [FIRST, "node-1"])
     assert process.fences == [], "it was its own doing"
     assert not identity.is_own(Fenced(FIRST))
-
-
-async def test_as_long_as_all_is_not_settled_one_new_id_is_enough(process: Process) -> None:
-    for _ in range(3):
-        await process.identity.replace()
-    assert (process.identity.node_id, process.identity.former_ids) == ("node-1", [FIRST])
-    process.identity.settled()
-    await process.identity.replace()
-    assert (process.identity.node_id, process.identity.former_ids) == ("node-2", ["node-1"])
 
 
 async def test_a_replacement_that_failed_goes_on_where_it_was_and_until_then_the_old_id_is_renewed(
@@ -140,7 +127,7 @@ async def test_a_fence_that_failed_is_repeated_before_the_replacement_is_done(
         await operator.execute("SELECT FROM nodes WHERE node_id = $1 FOR UPDATE", FIRST)
         with pytest.raises(Fault):
             await identity.replace()
-        assert (identity.node_id, identity.is_lease_held) == ("node-1", False)
+        assert (identity.node_id, identity.is_own(Fenced(FIRST))) == (FIRST, False)
     await identity.replace()
     assert (await is_fenced(operator, FIRST), identity.node_id) == (True, "node-1")
 
