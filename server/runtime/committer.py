@@ -160,11 +160,12 @@ class Committer:
             elif isinstance(fault, Fenced):
                 self._on_fenced(fault)
                 return
-            elif isinstance(fault, OutcomeUnknown):
-                await self._resolve()
             elif isinstance(fault, Poisoned | TookTooLong):
                 self._set_apart(batch, fault)
             else:
+                if isinstance(fault, OutcomeUnknown):
+                    await self._resolve()
+                # Also after a doubt: an entry that fells PostgreSQL whenever it is sent is to grow late meanwhile.
                 await asyncio.sleep(backoff.next_s())
 
     def _wake_at_retry(self, wakened: asyncio.Event) -> None:
@@ -238,6 +239,8 @@ class Committer:
             if queue is not None:
                 queue.join()
                 self._tell(room, queue, taken[-1].room_seq)
+        # What is left of rooms that were apart is its from now on.
+        self._wakened[Lane.MAIN].set()
 
     def _failed(self, batch: Mapping[Journaled, Sequence[Entry]], fault: Fault, started: float) -> None:
         if not isinstance(fault, Poisoned | TookTooLong):
@@ -256,8 +259,8 @@ class Committer:
             if queue is None:
                 continue
             if len(batch) == 1 and len(taken) == 1 and isinstance(fault, Poisoned):
-                self._pending -= len(queue)
-                del self._queues[room]
+                self.forget(room)
+                self.writes_succeed()  # PostgreSQL has judged it, so it can be written to
                 room.poisoned(fault)
                 continue
             queue.set_apart()

@@ -109,7 +109,7 @@ class Identity:
                 if self.is_own(fault):
                     on_fenced(fault)
                     return
-                pause_s = 0.0
+                pause_s = backoff.next_s()
             except Fault as fault:
                 _log.warning("the lease was not renewed", fault=str(fault))
                 pause_s = min(self._renew_s, backoff.next_s())

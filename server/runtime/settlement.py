@@ -84,7 +84,8 @@ class Settlement:
                 _log.critical("a journal lacks what was acked", room=room_id, end=end.room_seq)
                 self._lose(runner, "the room cannot go on")
             else:
-                room.reclaimed(epochs[room_id])
+                # One that stood still may have been claimed once more, and rebuilt, since they were read.
+                room.reclaimed(max(room.epoch, epochs[room_id]))
                 settled[runner] = end.room_seq
         identity.former_ids.clear()
         return settled
@@ -104,7 +105,8 @@ class Settlement:
             restored = await asyncio.gather(*map(self._is_restored, runners))
             for runner, is_restored in zip(runners, restored, strict=True):
                 del self._still[runner]
-                if not is_restored:
+                # It may have been set back once more while the others were rebuilt.
+                if not is_restored or (runner.room.is_still and not runner.is_over):
                     self._still[runner] = None  # behind the others
             at_once = RESTORED_AT_ONCE if all(restored) else 1
             if all(restored):
@@ -121,6 +123,7 @@ class Settlement:
             claimer = self._identity.node_id
             try:
                 row = await self._stores.rooms.claim(claimer, room_id)
+                self._committer.writes_succeed()
                 room = await self._activation.load(row) if isinstance(row, RoomRow) else None
             except Fault as fault:
                 _log.warning("a room that stands still cannot be rebuilt yet", room=room_id, fault=str(fault))
@@ -133,6 +136,5 @@ class Settlement:
             if room is None:
                 self._lose(runner, "the room is elsewhere")
                 return True
-            self._committer.writes_succeed()
             runner.go_on(room)
             return True

@@ -61,7 +61,8 @@ class Database:
         return self._node_id
 
     async def rename(self, node_id: str) -> None:
-        """The node goes on under another id: connections of the old name end, idle ones at once."""
+        """The node goes on under another id: connections of the old name end, at the latest when they would be
+        used next."""
         self._node_id = node_id
         self._pool.set_connect_args(self._url, **self._connect_options(COMMAND_S))
         await self._pool.expire_connections()

@@ -101,7 +101,12 @@ class Station:
 
 @asynccontextmanager
 async def station(
-    urls: Urls, *, rooms_max: int = 100, budget_s: float = 5.0, games: Mapping[str, type[Room]] = GAMES
+    urls: Urls,
+    *,
+    rooms_max: int = 100,
+    budget_s: float = 5.0,
+    lease_s: float = LEASE_S,
+    games: Mapping[str, type[Room]] = GAMES,
 ) -> AsyncIterator[Station]:
     """A node that serves, on databases with the tables."""
     made: list[Station] = []
@@ -111,7 +116,12 @@ async def station(
     async with Database(urls.database_url, new_id(chance)) as database:
         stores, counted = stores_of(database), metrics()
         identity = Identity(
-            database.node_id, stores.nodes, database.rename, lambda: new_id(chance), lease_s=LEASE_S, renew_s=0.5
+            database.node_id,
+            stores.nodes,
+            database.rename,
+            lambda: new_id(chance),
+            lease_s=lease_s,
+            renew_s=lease_s / 20,
         )
         publisher = Publisher(
             Directory(store, list(games)), Sessions(store), identity, "127.0.0.1:1", None, 60.0, 3.0, unix_ms, print

@@ -12,29 +12,15 @@ from server.core.faults import Unavailable
 from server.embedded import Urls
 from server.runtime.node import TooManyRooms
 from server.runtime.runner import RoomRunner
-from server.storage import migrations
 from server.storage.rooms import OwnedBy
 from tests.games import Duet
 from tests.runtime.parts import Station, add, seat, station, until
 
 
 @pytest.fixture
-async def urls(databases: Urls) -> Urls:
-    await migrations.up(databases.database_url)
-    return databases
-
-
-@pytest.fixture
 async def here(urls: Urls) -> AsyncIterator[Station]:
     async with station(urls) as here:
         yield here
-
-
-@pytest.fixture
-async def operator(urls: Urls) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(urls.database_url)
-    yield connection
-    await connection.close()
 
 
 async def dormant(here: Station, total: int = 7) -> str:

@@ -2,22 +2,24 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import pytest
 
+from server.core.faults import Fault, Unavailable
 from server.core.history import History
 from server.core.journal import Entry
-from server.core.recovery import RoomSnapshot
+from server.core.recovery import RoomSnapshot, recover
 from server.core.room import Room
 from server.runtime.clock import unix_ms
-from server.runtime.committer import Committer
+from server.runtime.committer import Committer, Journaled, Lane
 from server.runtime.runner import Pace, RoomRunner, Upkeep
 from tests.games import Duet, Fragile
 from tests.runtime.parts import UNPACED, Tape, add, metrics, seat
 from tests.runtime.virtual_time import in_virtual_time
 
+BUDGET_S = 5.0
 PACE = Pace(patch_rate_s=0.05, freshness_s=0.1, snapshot_every=1000)
 
 
@@ -29,21 +31,29 @@ class Stage:
         self.journal: list[Entry] = []
         self.saved: list[RoomSnapshot] = []
         self.changed: list[str] = []
-        self.broken = 0
+        self.broken = self.still = 0
+        self.may_show = True
+        #: Set while PostgreSQL answers; what it answers each flush with, where that is not that it is done.
         self.open = asyncio.Event()
         self.open.set()
-        self.committer = Committer(self._flush, 5.0, lambda fault: None, lambda actions, seconds: None)
-        self._committing = asyncio.create_task(self.committer.run())
+        self.fault: Fault | None = None
+        self.committer = Committer(
+            self._flush, self._settle, BUDGET_S, self._never, lambda actions, seconds: None, lambda fault: None
+        )
+        self._committing = [asyncio.create_task(self.committer.run(lane)) for lane in Lane]
+        self._game = game
         self.runner = RoomRunner(
             Room("r", 1, game(), History(0, 1, 100, 10**6), UNPACED),
             self.committer,
             pace,
             Upkeep(
-                lambda: None,
-                lambda runner, session_ids: self.changed.extend(session_ids),
-                lambda runner, question: None,
-                lambda runner, snapshot: self.saved.append(snapshot),
-                self._broke,
+                refusal=lambda: None,
+                seats_changed=lambda runner, session_ids: self.changed.extend(session_ids),
+                look_up=lambda runner, question: None,
+                save=lambda snapshot: self.saved.append(snapshot),
+                broken=self._broke,
+                still=self._stands_still,
+                may_show=lambda: self.may_show,
             ),
             self.metrics,
             unix_ms,
@@ -53,21 +63,50 @@ class Stage:
         )
         self.runner.step(lambda room: room.create({}, unix_ms(), self.runner.random))
 
-    async def _flush(self, entries: Sequence[Entry]) -> None:
+    async def _flush(self, entries: Sequence[Entry], lane: Lane) -> None:
         await self.open.wait()
+        if self.fault is not None:
+            raise self.fault
         self.journal.extend(entries)
+
+    async def _settle(self) -> Mapping[Journaled, int]:
+        raise AssertionError("nothing here is in doubt")
+
+    def _never(self, fault: Fault) -> None:
+        raise AssertionError("nor is anybody fenced")
 
     def _broke(self, runner: RoomRunner) -> None:
         self.broken += 1
 
+    def _stands_still(self, runner: RoomRunner) -> None:
+        self.still += 1
+
+    async def drained(self) -> None:
+        """Until all is durable, or given up."""
+        while self.committer.pending:
+            await asyncio.sleep(0.0001)
+
     async def settle(self) -> None:
         """Until all is durable and every delta is out."""
-        await self.committer.drained()
+        await self.drained()
         await asyncio.sleep(1)
 
+    async def give_up(self) -> None:
+        """Let PostgreSQL refuse everything until the budget is over."""
+        self.fault = Unavailable("the disk is full", "disk_full")
+        while self.committer.pending:
+            await asyncio.sleep(0.25)
+            self.committer.give_up_late()
+        self.fault = None
+
+    def rebuild(self) -> None:
+        """The room as its journal has it goes on, in its second epoch."""
+        self.runner.go_on(recover("r", 2, self._game(), UNPACED, None, self.journal, unix_ms()))
+
     async def end(self) -> None:
-        self._committing.cancel()
-        await asyncio.wait([self._committing])
+        for lane in self._committing:
+            lane.cancel()
+        await asyncio.gather(*self._committing, return_exceptions=True)
 
 
 def now() -> float:
@@ -81,9 +120,9 @@ async def test_a_change_after_a_quiet_time_goes_out_at_once_and_the_next_at_the_
     await stage.settle()
     began = now()
     add(stage.runner, link, 1)
-    await stage.committer.drained()
+    await stage.drained()
     add(stage.runner, link, 2)
-    await stage.committer.drained()
+    await stage.drained()
     add(stage.runner, link, 3)
     await stage.settle()
     times = [at - began for at in link.times("event.state_delta", kind="delta")]
@@ -99,11 +138,11 @@ async def test_a_change_never_waits_longer_than_the_freshness_bound() -> None:
     link = seat(stage.runner, "s")
     await stage.settle()
     add(stage.runner, link, 1)
-    await stage.committer.drained()
+    await stage.drained()
     began = now()
     for seq in (2, 3):
         add(stage.runner, link, seq)
-        await stage.committer.drained()
+        await stage.drained()
         await asyncio.sleep(0.06)
     await stage.settle()
     times = [at - began for at in link.times("event.state_delta", kind="delta")]
@@ -119,7 +158,7 @@ async def test_the_bound_counts_from_when_the_change_was_durable() -> None:
     link = seat(stage.runner, "s")
     await stage.settle()
     add(stage.runner, link, 1)
-    await stage.committer.drained()
+    await stage.drained()
     stage.open.clear()
     add(stage.runner, link, 2)
     await asyncio.sleep(0.3)
@@ -134,10 +173,10 @@ async def test_the_bound_counts_from_when_the_change_was_durable() -> None:
 async def test_at_a_patch_rate_of_zero_each_commit_is_a_delta() -> None:
     stage = Stage(Pace(patch_rate_s=0, freshness_s=0.1, snapshot_every=1000))
     link = seat(stage.runner, "s")
-    await stage.committer.drained()
+    await stage.drained()
     for seq in (1, 2, 3):
         add(stage.runner, link, seq)
-        await stage.committer.drained()
+        await stage.drained()
     deltas = link.of("event.state_delta", kind="delta")
     assert [(delta["baseSeq"], delta["roomSeq"]) for delta in deltas] == [(2, 3), (3, 4), (4, 5)]
     await stage.end()
@@ -151,7 +190,7 @@ async def test_changes_within_a_tick_are_one_delta_for_everyone() -> None:
     began = now()
     for seq in range(1, 22):
         add(stage.runner, tapes[0], seq)
-        await stage.committer.drained()
+        await stage.drained()
     await stage.settle()
     for tape in tapes:
         times = [at for at in tape.times("event.state_delta", kind="delta") if at >= began]
@@ -223,9 +262,9 @@ async def test_a_released_room_sends_no_delta_and_takes_no_drop() -> None:
     link = seat(stage.runner, "s")
     await stage.settle()
     add(stage.runner, link, 1)
-    await stage.committer.drained()
+    await stage.drained()
     add(stage.runner, link, 2)
-    await stage.committer.drained()
+    await stage.drained()
     before = len(link.of("event.state_delta"))
     stage.runner.release()
     stage.runner.drop(link)

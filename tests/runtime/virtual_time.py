@@ -1,10 +1,18 @@
-"""An event loop whose time passes only when there is nothing else to do, and then at once: timers without waiting."""
+"""
+An event loop whose time passes only when there is nothing else to do, and then at once: timers without waiting.
+
+The process' monotonic clock shows it, too.
+"""
 
 import asyncio
 import selectors
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
+from unittest.mock import patch
+
+T = TypeVar("T")
 
 
 class _Leaping(selectors.DefaultSelector):
@@ -35,7 +43,16 @@ def in_virtual_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[
 
     @wraps(test)
     def run(*args: Any, **kwargs: Any) -> None:
-        with asyncio.Runner(loop_factory=VirtualTime) as runner:
+        with (
+            asyncio.Runner(loop_factory=VirtualTime) as runner,
+            patch.object(time, "monotonic", runner.get_loop().time),
+        ):
             runner.run(test(*args, **kwargs))
 
     return run
+
+
+async def patience(awaited: Awaitable[T]) -> T:
+    """What is awaited, for an hour at most: at once, if nothing is to come."""
+    async with asyncio.timeout(3600):
+        return await awaited

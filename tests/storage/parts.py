@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from server.core.journal import CharacterMove, Entry
+from server.storage.journal import End, Journal
 from server.storage.rooms import RoomRow
 
 ME, OTHER = "node-me", "node-other"
@@ -38,6 +39,11 @@ def give_back(room_seq: int, room_id: str, session_id: str, profile: bytes, play
 def room(room_id: str = "room-a", name: str = "game", **changes: Any) -> RoomRow:
     facts: dict[str, Any] = {"options": b"{}", "metadata": b"{}", "filters": {}, "max_clients": 8}
     return RoomRow(room_id=room_id, name=name, **{**facts, **changes})
+
+
+async def end_of(journal: Journal, room_id: str = "room-a") -> End:
+    """Where the room's journal ends."""
+    return (await journal.ends([room_id]))[room_id]
 
 
 async def count(connection: asyncpg.Connection, table: str) -> int:

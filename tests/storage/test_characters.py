@@ -10,9 +10,9 @@ import pytest
 from server.core.faults import Fenced, Poisoned
 from server.core.journal import Entry
 from server.storage.characters import CharacterRow, Characters
-from server.storage.journal import Journal
+from server.storage.journal import End, Journal
 from server.storage.nodes import Nodes
-from tests.storage.parts import ME, count, give_back, take
+from tests.storage.parts import ME, count, end_of, give_back, take
 
 AT_REST = CharacterRow("player-1", "Kelp", b'{"hp":9}', None, None, None)
 TAKEN = CharacterRow("player-1", "Kelp", b'{"hp":9}', "room-a", "session-1", 1)
@@ -68,7 +68,7 @@ async def test_giving_back_what_one_has_not_got_changes_nothing(characters: Char
     await journal.flush(ME, [take(1, "room-a", "session-1")])
     await journal.flush(ME, [give_back(1, "room-b", "session-2", b"{}")])
     assert TAKEN == await characters.get("player-1")
-    assert (1, 1) == await journal.end("room-b")
+    assert End(1, 1) == await end_of(journal, "room-b")
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,15 @@ import asyncpg
 import psutil
 import pytest
 
-from server.core.faults import Fault, OutcomeUnknown, Poisoned, Unavailable
+from server.core.faults import Fault, OutcomeUnknown, Poisoned, TookTooLong, Unavailable
 from server.embedded import Embedded
 from server.storage import migrations
 from server.storage.classify import classify
-from server.storage.database import Database
-from server.storage.journal import Journal
+from server.storage.database import COMMAND_S, Database
+from server.storage.journal import End, Journal
 from server.storage.nodes import Nodes
 from tests.databases import fresh_database
-from tests.storage.parts import LEASE_S, ME, Proxy, backend, count, entry, proxied
+from tests.storage.parts import LEASE_S, ME, Proxy, backend, count, end_of, entry, proxied
 
 FLUSH_S = 0.4
 UNREACHABLE = "postgresql://nobody@127.0.0.1:9/nothing?sslmode=disable"
@@ -42,8 +42,8 @@ async def own_url(embedded: Embedded) -> AsyncIterator[str]:
 @pytest.mark.parametrize(
     ("error", "sent", "kind", "reason"),
     [
-        (asyncpg.QueryCanceledError(""), True, Unavailable, "timeout"),
-        (asyncpg.LockNotAvailableError(""), True, Unavailable, "timeout"),
+        (asyncpg.QueryCanceledError(""), True, TookTooLong, "timeout"),
+        (asyncpg.LockNotAvailableError(""), True, TookTooLong, "timeout"),
         (asyncpg.ReadOnlySQLTransactionError(""), True, Unavailable, "read_only"),
         (asyncpg.DiskFullError(""), True, Unavailable, "disk_full"),
         (asyncpg.OutOfMemoryError(""), True, Unavailable, "out_of_memory"),
@@ -144,7 +144,7 @@ async def test_a_flush_that_waits_too_long_for_a_lock_surely_did_not_happen(
     journal = Journal(database, FLUSH_S)
     async with holder.transaction():
         await holder.fetch("SELECT FROM nodes FOR UPDATE")
-        with pytest.raises(Unavailable) as caught:
+        with pytest.raises(TookTooLong) as caught:
             await journal.flush(ME, [entry(1)])
     assert "timeout" == caught.value.reason
     await journal.flush(ME, [entry(1)])
@@ -166,16 +166,16 @@ async def test_a_backend_killed_while_idle_costs_nothing(journal: Journal, opera
     await journal.read("room-a")
     await _end_backends(operator)
     await journal.flush(ME, [entry(2)])
-    assert (2, 1) == await journal.end("room-a")
+    assert End(2, 1) == await end_of(journal)
 
 
 async def test_a_read_on_a_stalled_link_can_be_given_up_at_once(proxy: tuple[Proxy, Database]) -> None:
     link, database = proxy
-    await Journal(database).end("room-a")
+    await end_of(Journal(database))
     link.freeze()
     started_s = time.monotonic()
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(Journal(database).end("room-a"), 0.05)
+        await asyncio.wait_for(end_of(Journal(database)), 0.05)
     assert time.monotonic() - started_s < 0.5
 
 
@@ -183,8 +183,8 @@ async def test_a_write_whose_reply_is_lost_has_an_unknown_outcome_and_a_read_has
     proxy: tuple[Proxy, Database], nodes: Nodes
 ) -> None:
     link, database = proxy
-    for call, kind in ((Nodes(database).renew(ME, LEASE_S), OutcomeUnknown), (Journal(database).end("a"), Unavailable)):
-        await Journal(database).end("room-a")
+    for call, kind in ((Nodes(database).renew(ME, LEASE_S), OutcomeUnknown), (end_of(Journal(database)), Unavailable)):
+        await end_of(Journal(database))
         link.downs.clear()
         task = asyncio.create_task(call)
         await link.hold()
@@ -244,3 +244,16 @@ async def test_a_probe_of_a_stalled_link_ends_by_itself(proxy: tuple[Proxy, Data
     assert await database.probe() is None
     link.freeze()
     assert "timeout" == await database.probe()
+
+
+async def test_on_a_stalled_link_a_write_ends_at_its_timeout_with_an_unknown_outcome(
+    proxy: tuple[Proxy, Database],
+) -> None:
+    link, database = proxy
+    await Nodes(database).renew(ME, LEASE_S)
+    link.freeze()
+    started_s = time.monotonic()
+    with pytest.raises(OutcomeUnknown) as caught:
+        await Nodes(database).renew(ME, LEASE_S)
+    assert "timeout" == caught.value.reason
+    assert time.monotonic() - started_s < COMMAND_S + 0.5

@@ -12,11 +12,11 @@ from server.core.faults import Fenced
 from server.core.recovery import RoomSnapshot
 from server.storage.characters import Characters
 from server.storage.database import Database
-from server.storage.journal import Journal
+from server.storage.journal import End, Journal
 from server.storage.nodes import Nodes
 from server.storage.rooms import Rooms
 from server.storage.snapshots import Snapshots
-from tests.storage.parts import LEASE_S, ME, OTHER, TABLES, backend, count, entry, room, take
+from tests.storage.parts import LEASE_S, ME, OTHER, TABLES, backend, count, end_of, entry, room, take
 
 UNDER_WAY = "SELECT FROM nodes WHERE node_id = $1 AND NOT fenced FOR SHARE"
 WRITES: dict[str, Callable[[Database], Awaitable[object]]] = {
@@ -27,7 +27,8 @@ WRITES: dict[str, Callable[[Database], Awaitable[object]]] = {
     "fence_lapsed": lambda database: Nodes(database).fence_lapsed(ME, OTHER),
     "create": lambda database: Rooms(database, Nodes(database)).create(ME, room("room-new")),
     "claim": lambda database: Rooms(database, Nodes(database)).claim(ME, "room-dormant"),
-    "release": lambda database: Rooms(database, Nodes(database)).release(ME, "room-mine"),
+    "release": lambda database: Rooms(database, Nodes(database)).release(ME, "room-mine", 1),
+    "reclaim": lambda database: Rooms(database, Nodes(database)).reclaim(ME, ["node-former"], ["room-former"]),
     "listing": lambda database: Rooms(database, Nodes(database)).update_listing(
         ME, "room-mine", metadata=b"new", locked=True, private=True
     ),
@@ -50,12 +51,15 @@ async def test_no_write_of_a_fenced_node_has_an_effect(
 ) -> None:
     await rooms.create(ME, room("room-mine"))
     await rooms.create(OTHER, room("room-dormant"))
-    await rooms.release(OTHER, "room-dormant")
+    await rooms.release(OTHER, "room-dormant", 1)
+    await nodes.register("node-former", None, "", LEASE_S)
+    await rooms.create("node-former", room("room-former"))
     await operator.execute("INSERT INTO characters VALUES ('player-1', 'name', '', 'room-x', 'session-x', 1)")
     await nodes.fence(ME)
     before = await _everything(operator)
-    with pytest.raises(Fenced):
+    with pytest.raises(Fenced) as caught:
         await write(database)
+    assert ME == caught.value.node_id
     assert before == await _everything(operator)
 
 
@@ -68,7 +72,7 @@ async def test_a_fence_waits_for_the_write_under_way_which_lands(
         fence = asyncio.create_task(nodes.fence(ME))
         await backend(operator, application_name=ME, wait_event_type="Lock")
     await fence
-    assert (1, 1) == await journal.end("room-a")
+    assert End(1, 1) == await end_of(journal)
 
 
 async def test_a_flush_that_waits_for_the_fence_under_way_writes_nothing(

@@ -2,15 +2,21 @@
 The journal: what is flushed is there, once, as it was; what isn't, isn't in part.
 """
 
+import asyncio
+import time
+
 import asyncpg
 import pytest
 
-from server.core.faults import Fenced, Poisoned
+from server.core.faults import Fenced, Poisoned, TookTooLong
 from server.core.journal import Entry
-from server.storage.journal import Journal
+from server.storage.database import SERVER_SHARE
+from server.storage.journal import FLUSH_S, End, Journal
 from server.storage.nodes import Nodes
-from tests.storage.parts import ME, OTHER, count, entry
+from tests.storage.parts import ME, OTHER, backend, count, end_of, entry
 
+#: After which PostgreSQL gives up a flush that waits for nothing.
+STATEMENT_S = FLUSH_S * SERVER_SHARE
 WHOLE = Entry(
     room_id="room-a",
     room_seq=1,
@@ -42,7 +48,7 @@ async def test_no_payload_can_fail_a_flush(journal: Journal, payload: bytes) -> 
 
 async def test_one_flush_holds_entries_of_many_rooms(journal: Journal) -> None:
     await journal.flush(ME, [entry(1, f"room-{n}") for n in range(100)])
-    assert [(1, 1)] * 100 == [await journal.end(f"room-{n}") for n in range(100)]
+    assert {f"room-{n}": End(1, 1) for n in range(100)} == await journal.ends([f"room-{n}" for n in range(100)])
 
 
 async def test_a_page_is_what_lies_between_in_order(journal: Journal) -> None:
@@ -53,15 +59,14 @@ async def test_a_page_is_what_lies_between_in_order(journal: Journal) -> None:
 
 
 async def test_the_end_is_the_last_entry_and_its_epoch(journal: Journal) -> None:
-    assert (0, 0) == await journal.end("room-a")
+    assert End(0, 0) == await end_of(journal)
     await journal.flush(ME, [entry(1, epoch=1), entry(2, epoch=4)])
-    assert (2, 4) == await journal.end("room-a")
+    assert End(2, 4) == await end_of(journal)
 
 
 async def test_an_intents_number_finds_its_place(journal: Journal) -> None:
     await journal.flush(ME, [entry(1), entry(2, seq=1), entry(3, seq=2), entry(4, seq=9, session_id="session-2")])
     assert (2, 3, None) == tuple([await journal.room_seq_of("room-a", "session-1", seq) for seq in (1, 2, 3)])
-    assert (2, 9, 0) == tuple([await journal.last_seq_of("room-a", f"session-{n}") for n in (1, 2, 3)])
 
 
 @pytest.mark.parametrize(
@@ -78,7 +83,7 @@ async def test_what_is_there_already_poisons_the_whole_flush(
 
 async def test_entries_without_a_number_may_be_many(journal: Journal) -> None:
     await journal.flush(ME, [entry(1), entry(2)])
-    assert (2, 1) == await journal.end("room-a")
+    assert End(2, 1) == await end_of(journal)
 
 
 @pytest.mark.parametrize(
@@ -106,3 +111,37 @@ async def test_a_fenced_node_writes_nothing(journal: Journal, nodes: Nodes, oper
 async def test_a_node_that_never_registered_is_as_good_as_fenced(journal: Journal) -> None:
     with pytest.raises(Fenced):
         await journal.flush("node-unheard-of", [entry(1)])
+
+
+async def test_the_ends_of_many_journals_are_read_at_once_also_of_those_that_are_empty(journal: Journal) -> None:
+    await journal.flush(ME, [entry(1), entry(2, epoch=3), entry(7, "room-b", epoch=2)])
+    ends = await journal.ends(["room-a", "room-b", "room-empty"])
+    assert {"room-a": End(2, 3), "room-b": End(7, 2), "room-empty": End(0, 0)} == ends
+    assert {} == await journal.ends([])
+
+
+async def test_a_row_that_another_session_is_writing_holds_up_a_flush_only_briefly(
+    journal: Journal, holder: asyncpg.Connection
+) -> None:
+    """Then it surely wasn't written, and can be once the other is gone."""
+    async with holder.transaction():
+        await holder.execute("INSERT INTO actions (room_id, room_seq, epoch, kind, at) VALUES ('room-a', 1, 1, '', 0)")
+        started_s = time.monotonic()
+        with pytest.raises(TookTooLong):
+            await journal.flush(ME, [entry(1, "room-b"), entry(1)])
+        assert time.monotonic() - started_s < STATEMENT_S
+        await holder.execute("DELETE FROM actions")
+    await journal.flush(ME, [entry(1, "room-b"), entry(1)])
+
+
+async def test_a_flush_that_waits_in_one_lane_does_not_hold_up_the_other(
+    journal: Journal, operator: asyncpg.Connection, holder: asyncpg.Connection
+) -> None:
+    async with holder.transaction():
+        await holder.execute("INSERT INTO actions (room_id, room_seq, epoch, kind, at) VALUES ('room-a', 1, 1, '', 0)")
+        waiting = asyncio.create_task(journal.flush(ME, [entry(1)], lane=1))
+        await backend(operator, application_name=ME, wait_event_type="Lock")
+        await journal.flush(ME, [entry(1, "room-b")])
+        with pytest.raises(TookTooLong):
+            await waiting
+    assert End(1, 1) == await end_of(journal, "room-b")

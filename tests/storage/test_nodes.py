@@ -2,14 +2,15 @@
 Nodes: leases by the database's clock, and who may fence whom.
 """
 
+import asyncio
 import time
 
 import asyncpg
 import pytest
 
-from server.core.faults import Fenced, Poisoned
+from server.core.faults import Fenced
 from server.storage.nodes import Nodes
-from tests.storage.parts import LEASE_S, ME, OTHER, let_have_renewed_long, let_lease_lapse
+from tests.storage.parts import LEASE_S, ME, OTHER, backend, let_have_renewed_long, let_lease_lapse
 
 
 async def test_a_lease_ends_its_length_after_its_renewal(nodes: Nodes) -> None:
@@ -67,7 +68,36 @@ async def test_a_retired_node_writes_no_more(nodes: Nodes) -> None:
         await nodes.renew(ME, LEASE_S)
 
 
-async def test_a_nodes_id_is_used_once(nodes: Nodes) -> None:
-    await nodes.retire(ME)
-    with pytest.raises(Poisoned):
+async def test_a_registration_whose_reply_was_lost_is_repeated_and_renews_the_lease(
+    nodes: Nodes, operator: asyncpg.Connection
+) -> None:
+    await let_lease_lapse(operator, ME)
+    until_s = await nodes.register(ME, "home-1", "127.0.0.1:1", LEASE_S) / 1000
+    assert LEASE_S - 1 < until_s - time.time() < LEASE_S + 1
+    assert 1 == await operator.fetchval("SELECT count(*) FROM nodes WHERE node_id = $1", ME)
+    await let_have_renewed_long(operator, OTHER)
+    assert not await nodes.fence_lapsed(OTHER, ME)
+
+
+async def test_a_registration_that_waits_for_its_own_earlier_one_succeeds(
+    nodes: Nodes, operator: asyncpg.Connection, holder: asyncpg.Connection
+) -> None:
+    """The first one's link was cut while the server was at it: not to be seen yet, and not fenced either."""
+    async with holder.transaction():
+        await holder.execute("INSERT INTO nodes (node_id, address) VALUES ('node-new', '')")
+        register = asyncio.create_task(nodes.register("node-new", None, "", LEASE_S))
+        await backend(operator, application_name=ME, wait_event_type="Lock")
+    await register
+    await nodes.renew("node-new", LEASE_S)
+
+
+async def test_a_registration_repeated_too_late_leaves_the_node_fenced(
+    nodes: Nodes, operator: asyncpg.Connection
+) -> None:
+    await nodes.fence(ME)
+    await let_lease_lapse(operator, ME)
+    with pytest.raises(Fenced) as caught:
         await nodes.register(ME, None, "", LEASE_S)
+    assert ME == caught.value.node_id
+    with pytest.raises(Fenced):
+        await nodes.renew(ME, LEASE_S)

@@ -3,7 +3,7 @@ Rooms: one owner at a time, an epoch for each claim, and found again after a res
 """
 
 import asyncio
-from typing import Any
+from typing import Any, Literal
 
 import asyncpg
 import pytest
@@ -13,6 +13,7 @@ from server.storage.nodes import Nodes
 from server.storage.rooms import OwnedBy, RoomRow, Rooms
 from tests.storage.parts import LEASE_S, ME, OTHER, backend, count, let_have_renewed_long, let_lease_lapse, room
 
+FORMER = "node-former"
 OTHERS = OwnedBy(OTHER, "127.0.0.1:2")
 
 
@@ -38,7 +39,7 @@ async def test_a_rooms_id_is_used_once(rooms: Rooms, operator: asyncpg.Connectio
 
 async def test_a_dormant_room_is_claimed_with_the_next_epoch(rooms: Rooms) -> None:
     await rooms.create(OTHER, room())
-    await rooms.release(OTHER, "room-a")
+    await rooms.release(OTHER, "room-a", 1)
     claimed = await rooms.claim(ME, "room-a")
     assert isinstance(claimed, RoomRow)
     assert (ME, 2, "active") == (claimed.owner, claimed.epoch, claimed.status)
@@ -77,7 +78,7 @@ async def test_a_node_that_is_new_itself_takes_nothing_from_a_lapsed_one(
 
 async def test_there_is_no_claim_to_a_room_that_is_not_or_is_over(rooms: Rooms) -> None:
     await rooms.create(ME, room())
-    await rooms.release(ME, "room-a", "ended")
+    await rooms.release(ME, "room-a", 1, "ended")
     assert (None, None) == (await rooms.claim(ME, "room-a"), await rooms.claim(ME, "room-unheard-of"))
 
 
@@ -91,7 +92,7 @@ async def test_of_twenty_claims_at_once_one_wins_and_the_others_learn_who(
         await nodes.register(claimant, None, f"at {claimant}", LEASE_S)
         await let_have_renewed_long(operator, claimant)
     if ending == "dormant":
-        await rooms.release(OTHER, "room-a")
+        await rooms.release(OTHER, "room-a", 1)
     elif ending == "fenced":
         await nodes.fence(OTHER)
     else:
@@ -108,7 +109,7 @@ async def test_a_claim_that_waited_for_that_of_a_node_newer_than_itself_loses(
     rooms: Rooms, operator: asyncpg.Connection, holder: asyncpg.Connection
 ) -> None:
     await rooms.create(OTHER, room())
-    await rooms.release(OTHER, "room-a")
+    await rooms.release(OTHER, "room-a", 1)
     async with holder.transaction():
         await holder.fetch("SELECT FROM rooms FOR UPDATE")
         claim = asyncio.create_task(rooms.claim(ME, "room-a"))
@@ -125,9 +126,9 @@ async def test_a_locked_row_makes_only_its_own_room_wait_and_not_for_long(
     await rooms.create(ME, room("room-b"))
     async with holder.transaction():
         await holder.fetch("SELECT FROM rooms WHERE room_id = 'room-a' FOR UPDATE")
-        await rooms.release(ME, "room-b")
+        await rooms.release(ME, "room-b", 1)
         with pytest.raises(Unavailable) as caught:
-            await rooms.release(ME, "room-a")
+            await rooms.release(ME, "room-a", 1)
     assert "timeout" == caught.value.reason
 
 
@@ -139,15 +140,13 @@ async def test_what_others_see_of_a_room_is_its_owners_to_change(rooms: Rooms) -
     assert (b'{"title":"x"}', True, True) == (found.metadata, found.locked, found.private)
     with pytest.raises(AssertionError):
         await rooms.update_listing(OTHER, "room-a", metadata=b"", locked=False, private=False)
-    with pytest.raises(AssertionError):
-        await rooms.release(OTHER, "room-a")
 
 
 async def test_a_listing_has_the_rooms_that_have_not_ended_those_used_last_first(rooms: Rooms) -> None:
     for room_id, name in (("room-a", "game"), ("room-b", "game"), ("room-c", "other"), ("room-d", "game")):
         await rooms.create(ME, room(room_id, name))
-    await rooms.release(ME, "room-a")
-    await rooms.release(ME, "room-d", "ended")
+    await rooms.release(ME, "room-a", 1)
+    await rooms.release(ME, "room-d", 1, "ended")
     assert ["room-a", "room-c", "room-b"] == [found.room_id for found in await rooms.listing()]
     assert ["room-a", "room-b"] == [found.room_id for found in await rooms.listing("game")]
     assert ["room-a"] == [found.room_id for found in await rooms.listing("game", limit=1)]
@@ -157,8 +156,8 @@ async def test_of_the_dormant_rooms_the_one_used_last_is_found(rooms: Rooms) -> 
     for room_id in ("room-a", "room-b", "room-c"):
         await rooms.create(ME, room(room_id))
     assert await rooms.find_claimable("game", {}) is None
-    await rooms.release(ME, "room-b")
-    await rooms.release(ME, "room-a")
+    await rooms.release(ME, "room-b", 1)
+    await rooms.release(ME, "room-a", 1)
     assert "room-a" == await rooms.find_claimable("game", {})
     assert await rooms.find_claimable("other", {}) is None
 
@@ -176,7 +175,7 @@ async def test_rooms_whose_node_died_are_found_too(rooms: Rooms, nodes: Nodes, o
 @pytest.mark.parametrize("closed", ["locked", "private"])
 async def test_a_room_that_is_not_open_to_all_is_not_found(rooms: Rooms, closed: str) -> None:
     await rooms.create(ME, room(**{closed: True}))
-    await rooms.release(ME, "room-a")
+    await rooms.release(ME, "room-a", 1)
     assert await rooms.find_claimable("game", {}) is None
 
 
@@ -199,5 +198,97 @@ async def test_a_room_is_found_if_it_has_the_values_asked_for(
     rooms: Rooms, filters: dict[str, Any], fits: bool
 ) -> None:
     await rooms.create(ME, room(filters={"mode": "x", "level": 1, "hard": True}))
-    await rooms.release(ME, "room-a")
+    await rooms.release(ME, "room-a", 1)
     assert fits == (await rooms.find_claimable("game", filters) == "room-a")
+
+
+async def test_a_room_that_is_the_nodes_own_can_be_claimed_again(rooms: Rooms) -> None:
+    """As when the reply to a claim, or to a release, was lost."""
+    await rooms.create(ME, room())
+    claimed = await rooms.claim(ME, "room-a")
+    assert isinstance(claimed, RoomRow)
+    assert (ME, 2, "active") == (claimed.owner, claimed.epoch, claimed.status)
+
+
+async def test_a_release_may_be_repeated_and_is_the_owners(rooms: Rooms) -> None:
+    await rooms.create(ME, room())
+    await rooms.release(OTHER, "room-a", 1)
+    assert ME == await owner(rooms)
+    await rooms.release(ME, "room-a", 1)
+    await rooms.release(ME, "room-a", 1)
+    assert isinstance(await rooms.claim(OTHER, "room-a"), RoomRow)
+    await rooms.release(ME, "room-a", 1)
+    assert OTHER == await owner(rooms)
+
+
+@pytest.mark.parametrize("status", ["dormant", "ended"])
+async def test_a_release_that_lands_after_the_room_was_claimed_again_changes_nothing(
+    rooms: Rooms, operator: asyncpg.Connection, holder: asyncpg.Connection, status: Literal["dormant", "ended"]
+) -> None:
+    """It was sent, its outcome was unknown, and its own node claimed the room meanwhile."""
+    await rooms.create(ME, room())
+    async with holder.transaction():
+        await holder.execute("UPDATE rooms SET epoch = epoch + 1 WHERE room_id = 'room-a'")
+        late = asyncio.create_task(rooms.release(ME, "room-a", 1, status))
+        await backend(operator, application_name=ME, wait_event_type="Lock")
+    await late
+    found = await rooms.get("room-a")
+    assert found is not None
+    assert (ME, 2, "active") == (found.owner, found.epoch, found.status)
+
+
+@pytest.fixture
+async def former(rooms: Rooms, nodes: Nodes) -> Nodes:
+    """ME goes on for FORMER, which is fenced; of what FORMER had, OTHER has claimed room-lost in between."""
+    await nodes.register(FORMER, None, "", LEASE_S)
+    for room_id in ("room-a", "room-b", "room-lost", "room-left"):
+        await rooms.create(FORMER, room(room_id))
+    await rooms.create(OTHER, room("room-other"))
+    await rooms.release(FORMER, "room-left", 1)
+    await nodes.fence(FORMER)
+    assert isinstance(await rooms.claim(OTHER, "room-lost"), RoomRow)
+    return nodes
+
+
+@pytest.mark.usefixtures("former")
+async def test_a_node_gets_those_rooms_of_its_former_self_that_nobody_has_claimed(rooms: Rooms) -> None:
+    asked = ["room-a", "room-lost", "room-left", "room-other", "room-unheard-of"]
+    assert {"room-a": 2} == await rooms.reclaim(ME, [FORMER], asked)
+    assert (ME, OTHER, None, OTHER) == tuple([await owner(rooms, room_id) for room_id in asked[:4]])
+    assert FORMER == await owner(rooms, "room-b"), "not asked for"
+
+
+@pytest.mark.usefixtures("former")
+async def test_a_reclaim_may_be_repeated(rooms: Rooms) -> None:
+    asked = ["room-a", "room-b", "room-lost"]
+    assert {"room-a": 2, "room-b": 2} == await rooms.reclaim(ME, [FORMER], asked)
+    assert {"room-a": 2, "room-b": 2} == await rooms.reclaim(ME, [FORMER], asked)
+
+
+@pytest.mark.usefixtures("former")
+async def test_a_reclaim_under_yet_another_id_takes_what_the_one_before_had(rooms: Rooms, nodes: Nodes) -> None:
+    await rooms.reclaim(ME, [FORMER], ["room-a"])
+    await nodes.register("node-next", None, "", LEASE_S)
+    await nodes.fence(ME)
+    assert {"room-a": 3, "room-b": 2} == await rooms.reclaim("node-next", [FORMER, ME], ["room-a", "room-b"])
+
+
+@pytest.mark.parametrize("since", ["released", "claimed by another"])
+@pytest.mark.usefixtures("former")
+async def test_a_reclaim_that_lands_late_takes_nothing_that_has_changed_hands(
+    rooms: Rooms, operator: asyncpg.Connection, holder: asyncpg.Connection, since: str
+) -> None:
+    has_it, status = (None, "dormant") if since == "released" else (OTHER, "active")
+    async with holder.transaction():
+        await holder.execute("SELECT FROM rooms WHERE room_id = 'room-a' FOR UPDATE")
+        late = asyncio.create_task(rooms.reclaim(ME, [FORMER], ["room-a"]))
+        await backend(operator, application_name=ME, wait_event_type="Lock")
+        await holder.execute("UPDATE rooms SET owner = $1, status = $2 WHERE room_id = 'room-a'", has_it, status)
+    assert {} == await late
+    assert has_it == await owner(rooms)
+
+
+async def owner(rooms: Rooms, room_id: str = "room-a") -> str | None:
+    found = await rooms.get(room_id)
+    assert found is not None
+    return found.owner
