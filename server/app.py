@@ -44,7 +44,7 @@ from server.edge.matchmaking import Matchmaker
 from server.edge.origins import Origins
 from server.edge.server import BoundedHttp, Server
 from server.edge.transport import uvicorn_protocol
-from server.embedded import start_embedded
+from server.embedded import Embedded, start_embedded
 from server.exit_codes import ExitCode
 from server.games import known_games
 from server.ops import health
@@ -91,6 +91,7 @@ class App:
         self._random = SystemRandom()
         self._is_doomed = False
         self._draining: asyncio.Task[None] | None = None
+        self._embedded: Embedded | None = None
 
     async def run(self) -> ExitCode:
         """
@@ -119,7 +120,7 @@ class App:
         if settings.database_url and settings.redis_url:
             await migrations.check(settings.database_url)
             return settings.database_url, settings.redis_url, None
-        embedded = await start_embedded(Path(settings.data_dir), self._say)
+        self._embedded = embedded = await start_embedded(Path(settings.data_dir), self._say)
         ends.push_async_callback(embedded.stop, limits.STOP_DATABASES_S)
         await migrations.up(embedded.database_url)
         return embedded.database_url, embedded.redis_url, embedded.folder.home_id
@@ -251,6 +252,8 @@ class App:
         self._prober.start()
         self._tasks.start(watch_loop_lag(self._metrics.loop_lag_seconds.observe), "loop lag")
         self._tasks.start(self._desk.watch(), "connections")
+        if self._embedded is not None:
+            self._tasks.start(self._embedded.watch(), "embedded databases")
         await self._server.serve([listener])
 
     def _is_ready(self) -> None:
