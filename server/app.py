@@ -42,6 +42,7 @@ from server.edge.http import Routes
 from server.edge.logout import Logout
 from server.edge.matchmaking import Matchmaker
 from server.edge.origins import Origins
+from server.edge.peers import PeerRate
 from server.edge.server import BoundedHttp, Server
 from server.edge.transport import uvicorn_protocol
 from server.embedded import Embedded, start_embedded
@@ -194,7 +195,14 @@ class App:
         arrivals = Arrivals(node, reservations, stores.characters, metrics, unix_ms, random)
         origins = Origins(settings.allowed_origins)
         self._desk = Desk(
-            origins, metrics, self._tasks, unix_ms, settings.connections_max, arrivals.seat, logout.of_player
+            origins,
+            self._rate_of("connections", settings.connect_rate, settings.connect_burst),
+            metrics,
+            self._tasks,
+            unix_ms,
+            settings.connections_max,
+            arrivals.seat,
+            logout.of_player,
         )
         matchmaker = Matchmaker(
             node,
@@ -218,16 +226,20 @@ class App:
             PAGE,
         )
         config = uvicorn.Config(
-            Doorway(routes.application(), origins),
+            Doorway(routes.application(), origins, self._rate_of("requests", settings.http_rate, settings.http_burst)),
             http=BoundedHttp,
             ws=uvicorn_protocol(settings.transport, self._desk.accept),
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=1,
         )
         return Server(config, self._is_ready, self._drain)
+
+    def _rate_of(self, name: str, rate_per_s: float, burst: int) -> PeerRate:
+        return PeerRate(name, rate_per_s, burst, unix_ms, limits_loopback=self._settings.limit_loopback)
 
     async def _authority(self, database: Database) -> Authority:
         settings = self._settings

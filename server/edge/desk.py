@@ -22,6 +22,7 @@ from server.core.identifiers import is_id
 from server.core.link import Stage
 from server.edge.connection import Connection, Dialled
 from server.edge.origins import Origins
+from server.edge.peers import PeerRate
 from server.edge.transport import Endpoint, Refusal, UpgradeRequest, Wire
 from server.ops.metrics import Metrics
 from server.runtime.clock import Clock
@@ -38,6 +39,7 @@ class Desk:
     def __init__(
         self,
         origins: Origins,
+        rate: PeerRate,
         metrics: Metrics,
         tasks: Tasks,
         clock: Clock,
@@ -46,6 +48,7 @@ class Desk:
         log_out: Callable[[str], Awaitable[None]],
     ) -> None:
         self._origins = origins
+        self._rate = rate
         self._metrics = metrics
         self._tasks = tasks
         self._clock = clock
@@ -58,6 +61,9 @@ class Desk:
 
     def accept(self, request: UpgradeRequest) -> Endpoint | Refusal:
         """The transport's question before each upgrade."""
+        retry_after_s = self._rate.retry_after_s(request.peer)
+        if retry_after_s is not None:
+            return Refusal(429, "too many connections from this address; try again in a moment", retry_after_s)
         if not self._origins.allow(request.headers.get("origin"), request.headers.get("host")):
             return Refusal(403, "this origin may not connect")
         if self.is_closed:
