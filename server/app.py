@@ -203,6 +203,7 @@ class App:
             settings.connections_max,
             arrivals.seat,
             logout.of_player,
+            self._troubles,
         )
         matchmaker = Matchmaker(
             node,
@@ -328,6 +329,11 @@ class App:
         _log.warning("dependency", dependency=change.dependency, status=change.status, reason=change.reason)
         self._metrics.dependency_up.labels(change.dependency).set(change.status != "unavailable")
         self._node.announce(room_data(Degraded.TYPE, pack(change)))
+
+    def _troubles(self) -> list[bytes]:
+        """What those who arrive now have not heard."""
+        found = (dependency.trouble for dependency in (self._postgres, self._redis))
+        return [room_data(Degraded.TYPE, pack(trouble)) for trouble in found if trouble is not None]
 
     def _readiness(self) -> tuple[int, dict[str, object]]:
         facts = health.Facts(

@@ -8,7 +8,7 @@ answered JOIN_ROOM in time is closed 4010, so that its token counts again.
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from urllib.parse import parse_qs
 
@@ -46,6 +46,7 @@ class Desk:
         connections_max: int,
         seat: Callable[[Connection], Awaitable[None]],
         log_out: Callable[[str], Awaitable[None]],
+        troubles: Callable[[], Iterable[bytes]],
     ) -> None:
         self._origins = origins
         self._rate = rate
@@ -55,6 +56,8 @@ class Desk:
         self._connections_max = connections_max
         self._seat = seat
         self._log_out = log_out
+        #: What whoever arrives now must be told of the server, as frames; not held at any gate.
+        self.troubles = troubles
         self._connections: set[Connection] = set()
         self._all_gone: asyncio.Event | None = None
         self.is_closed = False
