@@ -1,10 +1,14 @@
 """What a hostile client may try on a real server: nothing comes of it, and it costs no memory worth the name."""
 
 import asyncio
+import json
 import zlib
+from pathlib import Path
 
+import jwt
 import psutil
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.edge.test_access import SECRET, token
 from tests.edge.transport.raw_client import BINARY, CLOSE, TEXT, frame, upgrade_request
@@ -99,6 +103,13 @@ async def test_a_token_of_a_megabyte_is_not_read(serve: Servers, clients: Client
         await client.matchmake("create", "counter", accessToken=token(padding="x" * 20_000))
     assert 525 == refused.value.status
     assert await client.join("counter", token=token()), "those of the usual size are"
+
+
+async def test_a_weak_public_key_stops_the_start_too(serve: Servers, tmp_path: Path) -> None:
+    weak = jwt.algorithms.RSAAlgorithm.to_jwk(rsa.generate_private_key(65537, 1024).public_key(), as_dict=True)
+    (tmp_path / "jwks.json").write_text(json.dumps({"keys": [{**weak, "kid": "old", "alg": "RS256"}]}))
+    with pytest.raises(AssertionError, match="1024 bits"):
+        await serve(jwt_jwks_file=tmp_path / "jwks.json")
 
 
 @pytest.mark.parametrize("secret", ["short", "x" * 31, "ü" * 15])
