@@ -16,6 +16,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -59,6 +60,8 @@ _SETTINGS = {
     "log_rotation_size": "0",
     "log_truncate_on_rotation": "on",
     "log_checkpoints": "off",
+    # After a crash one call for the file system instead of one for each of a thousand files; only Linux has it.
+    **({"recovery_init_sync_method": "syncfs"} if sys.platform == "linux" else {}),
 }
 _HONEST = {"synchronous_commit": "on", "fsync": "on", "full_page_writes": "on"}
 #: Survives every death of a process, but not the machine's.
