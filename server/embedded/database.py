@@ -78,30 +78,32 @@ class Database:
 
     async def watch(self) -> None:
         """Start it again whenever it has died. Runs until cancelled, which must come before `end`."""
-        failures, since_s = 0, time.monotonic()
+        attempts, since_s = 0, time.monotonic()
         while True:
             await asyncio.sleep(_LOOK_S)
-            if self.is_alive():
+            if self._started is None or self.is_alive():
                 continue
+            _log.error("database.died", database=self.name, status=self._started.process.returncode)
             if time.monotonic() - since_s >= _STEADY_S:
-                failures = 0
-            await self._start_again(_pause_s(failures))
-            failures, since_s = failures + 1, time.monotonic()
+                attempts = 0
+            while not await self._is_back(_pause_s(attempts)):
+                attempts += 1
+            attempts, since_s = attempts + 1, time.monotonic()
 
-    async def _start_again(self, pause_s: float) -> None:
-        assert self._started is not None
-        _log.error("database.died", database=self.name, status=self._started.process.returncode, pause_s=pause_s)
+    async def _is_back(self, pause_s: float) -> bool:
+        """One attempt to start it again; whether it answers."""
         begun_s = time.monotonic()
         try:
             await self._end(_LEFTOVERS_S)
             await asyncio.sleep(pause_s)
             await self.start()
         except EmbeddedFailed as problem:
-            _log.error("database.not_started", database=self.name, problem=str(problem))
-        else:
-            _log.warning("database.started_again", database=self.name, took_s=round(time.monotonic() - begun_s, 3))
+            _log.error("database.not_started", database=self.name, pause_s=pause_s, problem=str(problem))
+            return False
+        _log.warning("database.started_again", database=self.name, took_s=round(time.monotonic() - begun_s, 3))
+        return True
 
 
-def _pause_s(failures: int) -> float:
-    """Before a start that follows so many in quick succession."""
-    return min(_PAUSE_MAX_S, _FIRST_PAUSE_S * 2 ** (failures - 1)) if failures else 0.0
+def _pause_s(attempts: int) -> float:
+    """Before an attempt that follows so many others in quick succession."""
+    return min(_PAUSE_MAX_S, _FIRST_PAUSE_S * 2 ** (attempts - 1)) if attempts else 0.0

@@ -123,7 +123,7 @@ async def test_one_that_cannot_start_is_tried_again_until_it_can(embedded: Embed
             unreadable.unlink()
             await comes_true(embedded.alive)
     assert await pong(embedded.redis_url)
-    pauses_s = [entry["pause_s"] for entry in logs if entry["event"] == "database.died"][:3]
+    pauses_s = [entry["pause_s"] for entry in logs if entry["event"] == "database.not_started"][:3]
     assert [0.0, 0.25, 0.5] == pauses_s
 
 
