@@ -20,6 +20,16 @@ MESSAGE_TYPE_BYTES_MAX = 64
 HTTP_BODY_BYTES_MAX = 64 * 1024
 #: The head of one HTTP request; past it the connection is cut.
 HTTP_HEAD_BYTES_MAX = 32 * 1024
+#: From a request's head to the end of its body; past it the answer is 408.
+HTTP_BODY_S = 8.0
+#: HTTP requests a second of one address, and how many may come at once; past it the answer is 429.
+HTTP_RATE = 100
+HTTP_BURST = 1_000
+#: New WebSockets a second of one address, and how many may come at once; past it the answer to the upgrade is 429.
+CONNECT_RATE = 50
+CONNECT_BURST = 500
+#: Addresses whose rates are remembered.
+PEERS_MAX = 10_000
 #: Join options kept with a seat, as JSON.
 JOIN_OPTIONS_BYTES_MAX = 4 * 1024
 #: An access token as it comes; a longer one is refused unread.

@@ -31,7 +31,7 @@ from server.core.colyseus.frames import room_data
 from server.core.colyseus.pack import pack
 from server.core.faults import Fault, Fenced
 from server.core.identifiers import new_id
-from server.embedded import start_embedded
+from server.embedded import Embedded, start_embedded
 from server.exit_codes import ExitCode
 from server.games import known_games
 from server.ops import health
@@ -65,6 +65,7 @@ class App:
         self._random = SystemRandom()
         self._is_doomed = False
         self._draining: asyncio.Task[None] | None = None
+        self._embedded: Embedded | None = None
 
     async def run(self) -> ExitCode:
         """
@@ -93,7 +94,7 @@ class App:
         if settings.database_url and settings.redis_url:
             await migrations.check(settings.database_url)
             return settings.database_url, settings.redis_url, None
-        embedded = await start_embedded(Path(settings.data_dir), self._say)
+        self._embedded = embedded = await start_embedded(Path(settings.data_dir), self._say)
         ends.push_async_callback(embedded.stop, limits.STOP_DATABASES_S)
         await migrations.up(embedded.database_url)
         return embedded.database_url, embedded.redis_url, embedded.folder.home_id
@@ -119,6 +120,7 @@ class App:
             on_ready=self._is_ready,
             drain=self._drain,
             readiness=self._readiness,
+            troubles=self._troubles,
         )
         stand = stand_on(self._settings, games, database, store, self._metrics, self._tasks, self._random)
         self._node = compose_node(stand, self._address, hooks)
@@ -140,6 +142,8 @@ class App:
         self._prober.start()
         self._tasks.start(watch_loop_lag(self._metrics.loop_lag_seconds.observe), "loop lag")
         self._tasks.start(self._desk.watch(), "connections")
+        if self._embedded is not None:
+            self._tasks.start(self._embedded.watch(), "embedded databases")
         await self._server.serve([listener])
 
     def _is_ready(self) -> None:
@@ -206,6 +210,11 @@ class App:
         self._node.announce(room_data(Degraded.TYPE, pack(change)))
         if (change.dependency, change.status) == ("redis", "recovered"):
             self._node.publisher.refresh_soon()
+
+    def _troubles(self) -> list[bytes]:
+        """What those who arrive now have not heard."""
+        found = (dependency.trouble for dependency in (self._postgres, self._redis))
+        return [room_data(Degraded.TYPE, pack(trouble)) for trouble in found if trouble is not None]
 
     def _readiness(self) -> tuple[int, dict[str, object]]:
         facts = health.Facts(

@@ -26,6 +26,7 @@ from server.edge.http import Health, Routes
 from server.edge.logout import Logout
 from server.edge.matchmaking import Matchmaker
 from server.edge.origins import Origins
+from server.edge.peers import PeerRate
 from server.edge.server import BoundedHttp, Server
 from server.edge.transport import uvicorn_protocol
 from server.ops import health
@@ -64,6 +65,8 @@ class Hooks(msgspec.Struct, frozen=True):
     #: Awaited before the sockets close.
     drain: Callable[[], Awaitable[None]]
     readiness: Health
+    #: What those who arrive now are to hear of the dependencies.
+    troubles: Callable[[], list[bytes]]
 
 
 class Stand(msgspec.Struct, frozen=True):
@@ -149,7 +152,17 @@ async def compose_edge(stand: Stand, node: Node, version: VersionAnswer, hooks: 
     logout = Logout(node, stand.sessions, gatehouse, unix_ms, random)
     arrivals = Arrivals(node, reservations, stores.characters, metrics, unix_ms, random)
     origins = Origins(settings.allowed_origins)
-    desk = Desk(origins, metrics, stand.tasks, unix_ms, settings.connections_max, arrivals.seat, logout.of_player)
+    desk = Desk(
+        origins,
+        _rate_of(settings, "connections", settings.connect_rate, settings.connect_burst),
+        metrics,
+        stand.tasks,
+        unix_ms,
+        settings.connections_max,
+        arrivals.seat,
+        logout.of_player,
+        hooks.troubles,
+    )
     matchmaker = Matchmaker(
         node,
         stores.rooms,
@@ -172,13 +185,18 @@ async def compose_edge(stand: Stand, node: Node, version: VersionAnswer, hooks: 
         PAGE,
     )
     config = uvicorn.Config(
-        Doorway(routes.application(), origins),
+        Doorway(
+            routes.application(),
+            origins,
+            _rate_of(settings, "requests", settings.http_rate, settings.http_burst),
+        ),
         http=BoundedHttp,
         ws=uvicorn_protocol(settings.transport, desk.accept),
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=1,
     )
     return Server(config, hooks.on_ready, hooks.drain), desk
@@ -188,6 +206,10 @@ def metrics_of(games: Mapping[str, type[Room]], shown: VersionAnswer) -> Metrics
     intent_types = {name for game in games.values() for name in game.handlers}
     codes = [*CloseCode, *_STANDARD_CODES]
     return Metrics(intent_types, codes, shown.version, shown.protocol_version, shown.schema_hash)
+
+
+def _rate_of(settings: Settings, name: str, rate_per_s: float, burst: int) -> PeerRate:
+    return PeerRate(name, rate_per_s, burst, unix_ms, limits_loopback=settings.limit_loopback)
 
 
 async def _authority(settings: Settings, database: Database) -> Authority:

@@ -157,6 +157,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     connections_max: Annotated[
         int, about("WebSocket connections of a node", 12_000, "connections", ge=1, le=1_000_000)
     ] = limits.CONNECTIONS_MAX
+    http_rate: Annotated[
+        float, about("HTTP requests of one address, probes aside; 0: no limit", 100, "1/s", ge=0, le=100_000)
+    ] = float(limits.HTTP_RATE)
+    http_burst: Annotated[
+        int, about("HTTP requests of one address that may come at once", 1000, "requests", ge=1, le=1_000_000)
+    ] = limits.HTTP_BURST
+    connect_rate: Annotated[float, about("new WebSockets of one address; 0: no limit", 50, "1/s", ge=0, le=100_000)] = (
+        float(limits.CONNECT_RATE)
+    )
+    connect_burst: Annotated[
+        int, about("new WebSockets of one address that may come at once", 500, "connections", ge=1, le=1_000_000)
+    ] = limits.CONNECT_BURST
+    limit_loopback: Annotated[bool, about("whether these limits hold for this machine's own addresses", "true")] = False
     log_format: Annotated[
         Literal["auto", "json", "console"], about("form of the log; auto: console on a terminal, else json", "json")
     ] = "auto"

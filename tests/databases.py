@@ -18,6 +18,7 @@ import pytest
 import redis.asyncio
 
 from server.embedded import Embedded, Urls, start_embedded
+from tests.canaries import KNOWN, database_logs
 
 
 @pytest.fixture(scope="session")
@@ -26,9 +27,12 @@ def embedded() -> Iterator[Embedded]:
     # Not in pytest's own temporary folders: those of the last three runs stay, and a cluster has 40 MB.
     folder = Path(tempfile.mkdtemp(prefix="holdfast-test-"))
     pair = asyncio.run(start_embedded(folder, print, is_durable=False))
+    KNOWN.know_password_of(pair.database_url, pair.redis_url)
     yield pair
     asyncio.run(pair.stop())
+    leaks = KNOWN.found_in_files(database_logs(folder))
     shutil.rmtree(folder)
+    assert [] == leaks
 
 
 @pytest.fixture

@@ -25,8 +25,10 @@ import pytest
 import redis.asyncio
 
 from server.embedded import Embedded, Urls
+from server.embedded.folder import read_urls
 from server.embedded.pair import homes_in
 from server.storage import migrations
+from tests.canaries import KNOWN, database_logs
 from tests.databases import fresh_database
 
 ROOT = Path(__file__).parents[1]
@@ -60,6 +62,8 @@ class Server:
                 env=_environment(folder, settings),
             )
         self.url = ""
+        KNOWN.know(settings.get("jwt_secret"))
+        KNOWN.know_password_of(*(flag for flag in flags if "://" in flag))
 
     async def ready(self) -> None:
         """Wait until it says where it listens."""
@@ -68,6 +72,12 @@ class Server:
                 assert self.process.poll() is None, self.log.read_text()[-4000:]
                 await asyncio.sleep(0.01)
         self.url = said.partition(_READY)[2].split()[0]
+        if (data_dir := self._data_dir) is not None and (urls := read_urls(data_dir)) is not None:
+            KNOWN.know_password_of(urls.database_url, urls.redis_url)
+
+    @property
+    def _data_dir(self) -> Path | None:
+        return Path(self.flags[self.flags.index("--data-dir") + 1]) if "--data-dir" in self.flags else None
 
     @property
     def port(self) -> int:
@@ -127,6 +137,11 @@ class Server:
                 self.process.kill()
                 self.process.wait()
 
+    def leaks(self) -> list[str]:
+        """The lines of its logs, and of its own databases', that show a secret."""
+        databases = [] if self._data_dir is None else database_logs(self._data_dir)
+        return KNOWN.found_in_files([self.log, self._said, *databases])
+
 
 class Servers:
     """Starts servers; whoever made it calls `end`."""
@@ -175,10 +190,13 @@ class Servers:
         return server
 
     async def end(self) -> None:
+        leaks: list[str] = []
         while self._servers:
             server = self._servers.pop()
             await asyncio.to_thread(server.end)
+            leaks += server.leaks()
         await self._ends.aclose()
+        assert [] == leaks
 
 
 @asynccontextmanager

@@ -21,6 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from server.core.colyseus.frames import Opcode
 from server.core.colyseus.primitives import decode_number, decode_string, encode_number, encode_string
 from server.core.state import apply_in_place
+from tests.canaries import KNOWN
 from tests.serving import Server
 
 WAIT_S = 10.0
@@ -229,6 +230,7 @@ class Connection:
         if opcode == Opcode.JOIN_ROOM:
             length = frame[1]
             self.token = frame[2 : 2 + length].decode()
+            KNOWN.know(self.token)
             self.heard.append(Heard("joined", {}))
         elif opcode == Opcode.ERROR:
             code, offset = decode_number(frame, 1)
@@ -269,11 +271,13 @@ class Client:
     def __init__(self, url: str) -> None:
         self.url = url
         # Without certificates, which take longer to load than most tests.
-        self.http = httpx.AsyncClient(base_url=url, timeout=WAIT_S, verify=False)
+        hooks = {"request": [_know_bearer]}
+        self.http = httpx.AsyncClient(base_url=url, timeout=WAIT_S, verify=False, event_hooks=hooks)
         self._connections: list[Connection] = []
 
     async def matchmake(self, method: str, name: str, token: str | None = None, **options: Any) -> dict[str, Any]:
         """A seat; raises Refused."""
+        KNOWN.know(options.get("accessToken"))
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         response = await self.http.post(f"/matchmake/{method}/{name}", json=options, headers=headers)
         if response.status_code != 200:
@@ -321,6 +325,7 @@ class Client:
     async def guest(self, name: str = "Ada") -> dict[str, Any]:
         response = await self.http.post("/api/auth/guest", json={"name": name})
         assert response.status_code == 200, response.text
+        KNOWN.know(response.json()["accessToken"])
         return dict(response.json())
 
     async def end(self) -> None:
@@ -328,6 +333,10 @@ class Client:
             await connection.end()
         await self.http.aclose()
         assert not (wrong := [words for connection in self._connections for words in connection.wrong]), wrong
+
+
+async def _know_bearer(request: httpx.Request) -> None:
+    KNOWN.know(request.headers.get("Authorization", "").removeprefix("Bearer "))
 
 
 class Clients:

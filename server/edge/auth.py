@@ -24,6 +24,8 @@ from server.core.seats import Player
 _CHANCE = SystemRandom()
 _REQUIRED = ["sub", "exp", "aud"]
 _PUBLIC_ALGORITHMS = ["RS256", "EdDSA"]
+#: NIST SP 800-131A.
+_RSA_BITS_MIN = 2048
 #: A subject becomes a player id: in URLs, keys and columns.
 _SUBJECT_CHARS_MAX = 64
 
@@ -105,11 +107,15 @@ class Authority:
 
 
 def load_jwks(path: str) -> jwt.PyJWKSet:
-    """The keys of a JWKS file (RFC 7517). Raises OSError, or ValueError if no key in it is usable."""
+    """The keys of a JWKS file (RFC 7517). Raises OSError, or ValueError if no key in it is usable or one is weak."""
     try:
-        return jwt.PyJWKSet.from_json(Path(path).read_text())
+        keys = jwt.PyJWKSet.from_json(Path(path).read_text())
     except (jwt.PyJWTError, ValueError, TypeError, AttributeError) as problem:
         raise ValueError(f"expected a JSON object with a list of keys ({type(problem).__name__})") from None
+    for key in keys.keys:
+        if key.algorithm_name == "RS256" and key.key.key_size < _RSA_BITS_MIN:
+            raise ValueError(f"the key {key.key_id!r} has {key.key.key_size} bits; expected {_RSA_BITS_MIN} or more")
+    return keys
 
 
 def _access(claims: Mapping[str, Any], token: str) -> Access:

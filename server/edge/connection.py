@@ -9,6 +9,7 @@ connection has; every frame after that is handled where it is received. Frames t
 the join byte are parked and taken, in order, right after it.
 """
 
+from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
@@ -49,6 +50,7 @@ class Desk(Protocol):
     def arrive(self, connection: "Connection") -> None: ...
     def closed(self, connection: "Connection", code: int) -> None: ...
     def log_out(self, player_id: str) -> None: ...
+    def troubles(self) -> Iterable[bytes]: ...
 
 
 class Connection(Link):
@@ -164,6 +166,9 @@ class Connection(Link):
         if runner is None or runner.is_over:
             return
         runner.joined(self)
+        # At once, also where the handshake is still held at the gate: PostgreSQL may be what is in trouble.
+        for trouble in self._desk.troubles():
+            self.send(trouble)
         parked, self._parked = self._parked, []
         for frame in parked:
             if not self.is_closed:

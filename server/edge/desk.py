@@ -8,7 +8,7 @@ answered JOIN_ROOM in time is closed 4010, so that its token counts again.
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from urllib.parse import parse_qs
 
@@ -22,6 +22,7 @@ from server.core.identifiers import is_id
 from server.core.link import Stage
 from server.edge.connection import Connection, Dialled
 from server.edge.origins import Origins
+from server.edge.peers import PeerRate
 from server.edge.transport import Endpoint, Refusal, UpgradeRequest, Wire
 from server.ops.metrics import Metrics
 from server.runtime.clock import Clock
@@ -38,26 +39,34 @@ class Desk:
     def __init__(
         self,
         origins: Origins,
+        rate: PeerRate,
         metrics: Metrics,
         tasks: Tasks,
         clock: Clock,
         connections_max: int,
         seat: Callable[[Connection], Awaitable[None]],
         log_out: Callable[[str], Awaitable[None]],
+        troubles: Callable[[], Iterable[bytes]],
     ) -> None:
         self._origins = origins
+        self._rate = rate
         self._metrics = metrics
         self._tasks = tasks
         self._clock = clock
         self._connections_max = connections_max
         self._seat = seat
         self._log_out = log_out
+        #: What whoever arrives now must be told of the server, as frames; not held at any gate.
+        self.troubles = troubles
         self._connections: set[Connection] = set()
         self._all_gone: asyncio.Event | None = None
         self.is_closed = False
 
     def accept(self, request: UpgradeRequest) -> Endpoint | Refusal:
         """The transport's question before each upgrade."""
+        retry_after_s = self._rate.retry_after_s(request.peer)
+        if retry_after_s is not None:
+            return Refusal(429, "too many connections from this address; try again in a moment", retry_after_s)
         if not self._origins.allow(request.headers.get("origin"), request.headers.get("host")):
             return Refusal(403, "this origin may not connect")
         if self.is_closed:

@@ -5,6 +5,7 @@ Every error is JSON `{code, message}`; in matchmaking `code` is Colyseus' number
 too, so that its SDKs raise it.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ import structlog
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import Match, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from contracts import PROTOCOL_VERSION, limits
@@ -236,7 +237,7 @@ def _guarded(
         except NoSeat as problem:
             return _failure(problem.code, int(problem.code), str(problem))
         except Refused as problem:
-            return _failure(problem.status, problem.code, str(problem), _retry(problem.status))
+            return _failure(problem.status, problem.code, str(problem), _headers_of(problem.status))
         except BadToken as problem:
             return _failure(401, "unauthorized", str(problem), {"WWW-Authenticate": "Bearer"})
         except VersionRefused as problem:
@@ -247,7 +248,7 @@ def _guarded(
         except (Fault, TooManyRooms) as fault:
             _log.warning("request could not be served", path=request.url.path, fault=str(fault))
             code = "unavailable" if numbers is None else 503
-            return _failure(503, code, "the server cannot do this right now; try again in a moment", _retry(503))
+            return _failure(503, code, "the server cannot do this right now; try again in a moment", _headers_of(503))
         except Exception:
             _log.exception("a request failed", path=request.url.path)
             code = "internal" if numbers is None else int(MatchmakeCode.UNHANDLED)
@@ -256,17 +257,24 @@ def _guarded(
     return guarded
 
 
-def _retry(status: int) -> Mapping[str, str] | None:
-    return {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else None
+def _headers_of(status: int) -> Mapping[str, str] | None:
+    if status == 503:
+        return {"Retry-After": str(RETRY_AFTER_S)}
+    # The rest of the body is not waited for.
+    return {"Connection": "close"} if status in (408, 413) else None
 
 
 async def _read(request: Request, shape: type[B]) -> B:
     """The JSON body in its shape; an empty one is `{}`. Raises Refused with the field and what was expected."""
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limits.HTTP_BODY_BYTES_MAX:
-            raise Refused(413, "too_large", f"body: expected at most {limits.HTTP_BODY_BYTES_MAX} bytes")
+    try:
+        async with asyncio.timeout(limits.HTTP_BODY_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limits.HTTP_BODY_BYTES_MAX:
+                    raise Refused(413, "too_large", f"body: expected at most {limits.HTTP_BODY_BYTES_MAX} bytes")
+    except TimeoutError:
+        raise Refused(408, "timeout", f"body: expected within {limits.HTTP_BODY_S:g} s") from None
     try:
         return msgspec.json.decode(body or b"{}", type=shape)
     except msgspec.ValidationError as problem:
@@ -275,9 +283,19 @@ async def _read(request: Request, shape: type[B]) -> B:
         raise Refused(400, "malformed", "body: expected JSON") from None
 
 
+def too_many_requests(path: str, retry_after_s: int) -> Response:
+    """The refusal of a peer that asks too often."""
+    code = 429 if path.startswith("/matchmake/") else "rate_limited"
+    message = "too many requests from this address; try again in a moment"
+    return _failure(429, code, message, {"Retry-After": str(retry_after_s)})
+
+
 async def _not_found(request: Request, problem: Exception) -> Response:
     return _failure(404, "not_found", f"there is nothing at {request.url.path}")
 
 
 async def _not_allowed(request: Request, problem: Exception) -> Response:
+    # The page, which takes GET alone, stands behind every path; what has no other route is not there.
+    if not any(route.matches(request.scope)[0] is not Match.NONE for route in request.app.routes[:-1]):
+        return await _not_found(request, problem)
     return _failure(405, "method_not_allowed", f"{request.method} is not for {request.url.path}")

@@ -2,7 +2,7 @@
 Server: uvicorn, with what it lacks for sockets that live long.
 
 The drain comes before uvicorn's own shutdown, which would close every connection without a
-word. And a request's head has a bound in bytes and a deadline, which uvicorn's parser has not.
+word. And a request's head has a bound in bytes, and its head and body deadlines, which uvicorn's parser has not.
 """
 
 import asyncio
@@ -19,12 +19,19 @@ from contracts import limits
 _SLICE_BYTES = 4096
 
 
+#: Whoever reads a body answers 408 at the deadline; where nobody reads it, the connection ends so much later.
+_BODY_S = limits.HTTP_BODY_S + 1.0
+
+
 class BoundedHttp(HttpToolsProtocol):
-    """HTTP/1.1 by httptools; a head, first or later, that grows too large or takes too long ends its connection."""
+    """HTTP/1.1 by httptools. A head, first or later, that grows too large, and a head or body that takes too long, end
+    the connection."""
 
     _head_bytes = 0
     #: Runs while a head is awaited or coming; between requests uvicorn's own patience counts.
     _head_timer: asyncio.TimerHandle | None = None
+    #: Runs while a body is coming.
+    _body_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -48,25 +55,35 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._end_head_timer()
+        self._body_timer = self.loop.call_later(_BODY_S, self._is_late)
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._end_body_timer()
+        super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_head_timer()
+        self._end_body_timer()
         super().connection_lost(exc)
 
     def _begin_head(self) -> None:
         if self._head_timer is None:
             self._head_bytes = 0
-            self._head_timer = self.loop.call_later(limits.HANDSHAKE_S, self._head_is_late)
+            self._head_timer = self.loop.call_later(limits.HANDSHAKE_S, self._is_late)
 
     def _end_head_timer(self) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
 
-    def _head_is_late(self) -> None:
-        self._head_timer = None
-        if not self.transport.is_closing():
+    def _end_body_timer(self) -> None:
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
+
+    def _is_late(self) -> None:
+        if not self.transport.is_closing() and self.transport.get_protocol() is self:
             self.transport.close()
 
 

@@ -12,7 +12,7 @@ reaches the server alone, which drains first and stops its databases last.
       postgres/        cluster/ (PGDATA), password, log/ (24 hourly files, overwritten in turn)
       valkey/          dump.rdb (at most a minute old; nothing there is the only copy)
 
-    (a killed server's databases) --ended--> start: made if new -> PostgreSQL -> Valkey -> databases.json -> stop
+    (a killed server's databases) --ended--> start: made if new -> both side by side -> databases.json -> stop
 
 Why loopback TCP and not Unix sockets: a socket's path may have 107 bytes and data folders are often deeper, no stale
 socket file can be in the way, and a proxy can sit in between. Both want a random password (PostgreSQL's by SCRAM), so
@@ -24,17 +24,20 @@ read from the kernel (`processes.py`), never from a pid file.
 
 As root: PostgreSQL refuses to run as root, so both run as the owner of the data folder, or as `nobody` (`account.py`).
 
-What this doesn't do: restart a database that dies while serving (`Embedded.alive` tells), or replace an operator's own
-PostgreSQL and Redis in production.
+A database that dies while its server lives is started again at its port (`Embedded.watch`, `database.py`).
+
+What this doesn't do: replace an operator's own PostgreSQL and Redis in production.
 """
 
 from server.embedded.account import EmbeddedFailed
+from server.embedded.database import Database
 from server.embedded.folder import DataFolder, DataFolderInUse, Urls
 from server.embedded.pair import Embedded, borrow_databases, read_running, start_embedded
 
 __all__ = [
     "DataFolder",
     "DataFolderInUse",
+    "Database",
     "Embedded",
     "EmbeddedFailed",
     "Urls",

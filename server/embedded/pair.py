@@ -3,15 +3,17 @@ The pair: both databases of one data folder, as one thing to start, to find and 
 """
 
 import asyncio
-import subprocess
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from server.embedded import postgres, valkey
 from server.embedded.account import Account, EmbeddedFailed, choose_account
+from server.embedded.database import Database
 from server.embedded.folder import DataFolder, Urls, read_urls
 
 #: With the kill after it, both databases are gone within two seconds.
@@ -43,16 +45,48 @@ def homes_in(data_dir: Path) -> Homes:
 class Embedded:
     """The running databases of a data folder that this process holds."""
 
-    def __init__(self, folder: DataFolder, homes: Homes, urls: Urls, children: list[subprocess.Popen[bytes]]) -> None:
+    def __init__(self, folder: DataFolder, homes: Homes, say: Callable[[str], None], *, is_durable: bool) -> None:
+        """Nothing is started; `start_embedded` does that."""
         self.folder = folder
-        self.database_url = urls.database_url
-        self.redis_url = urls.redis_url
-        self._homes = homes
-        self._children = children
+        self._homes, account = homes, homes.account
+        self.postgres = Database(
+            "PostgreSQL",
+            partial(postgres.start, homes.postgres, account, say, is_durable=is_durable),
+            partial(postgres.end, homes.postgres, account),
+        )
+        self.valkey = Database(
+            "Valkey",
+            partial(valkey.start, homes.valkey, account, secrets.token_urlsafe(24), is_durable=is_durable),
+            partial(valkey.end, homes.valkey, account),
+        )
+        self._both = (self.postgres, self.valkey)
+
+    @property
+    def database_url(self) -> str:
+        return self.postgres.url
+
+    @property
+    def redis_url(self) -> str:
+        return self.valkey.url
 
     def alive(self) -> bool:
-        """Whether both databases run; one that died stays dead until the next start."""
-        return all(child.poll() is None for child in self._children)
+        """Whether both databases run."""
+        return all(database.is_alive() for database in self._both)
+
+    async def start(self, say: Callable[[str], None]) -> None:
+        """End what a killed server left, and start both side by side. Raises EmbeddedFailed; then `stop` it."""
+        self.folder.forget_urls()
+        if await self._homes.end(_PATIENCE_S):
+            say("ended the databases that a killed server had left running")
+        # Waits for both also when one fails or all is cancelled, so that none is still starting at the stop.
+        outcomes = await asyncio.gather(*(database.start() for database in self._both), return_exceptions=True)
+        for problem in filter(None, outcomes):
+            raise problem
+        self.folder.write_urls(Urls(self.database_url, self.redis_url))
+
+    async def watch(self) -> None:
+        """Start again whichever dies, on its port. Runs until cancelled, which must come before `stop`."""
+        await asyncio.gather(*(database.watch() for database in self._both))
 
     async def stop(self, patience_s: float = _PATIENCE_S) -> None:
         """Stop both and let go of the folder; a tenth of a second as a rule. Idempotent.
@@ -61,7 +95,9 @@ class Embedded:
         next start replays it."""
         if not self.folder.is_held:
             return  # by now the folder, and what works in it, may be somebody else's
-        await _stop(self.folder, self._homes, self._children, patience_s)
+        self.folder.forget_urls()
+        await asyncio.gather(*(database.end(patience_s) for database in self._both))
+        self.folder.close()
 
 
 async def start_embedded(data_dir: Path, say: Callable[[str], None], *, is_durable: bool = True) -> Embedded:
@@ -75,21 +111,13 @@ async def start_embedded(data_dir: Path, say: Callable[[str], None], *, is_durab
     except EmbeddedFailed:
         folder.close()
         raise
-    children: list[subprocess.Popen[bytes]] = []
+    embedded = Embedded(folder, homes, say, is_durable=is_durable)
     try:
-        folder.forget_urls()
-        if await homes.end(_PATIENCE_S):
-            say("ended the databases that a killed server had left running")
-        child, database_url = await postgres.start(homes.postgres, homes.account, say, is_durable=is_durable)
-        children.append(child)
-        child, redis_url = await valkey.start(homes.valkey, homes.account, is_durable=is_durable)
-        children.append(child)
-        urls = Urls(database_url, redis_url)
-        folder.write_urls(urls)
+        await embedded.start(say)
     except BaseException:
-        await _stop(folder, homes, children, _PATIENCE_S)
+        await embedded.stop()
         raise
-    return Embedded(folder, homes, urls, children)
+    return embedded
 
 
 def read_running(data_dir: Path) -> Urls | None:
@@ -116,11 +144,3 @@ async def borrow_databases(data_dir: Path, say: Callable[[str], None]) -> AsyncI
         yield Urls(embedded.database_url, embedded.redis_url)
     finally:
         await embedded.stop()
-
-
-async def _stop(folder: DataFolder, homes: Homes, children: list[subprocess.Popen[bytes]], patience_s: float) -> None:
-    folder.forget_urls()
-    await homes.end(patience_s)
-    for child in children:
-        child.wait()
-    folder.close()

@@ -60,7 +60,7 @@ async def end(workplace: Workplace, ask: signal.Signals, patience_s: float) -> b
     """End every process at work there: ask those that lead the others, and kill what is left after `patience_s`.
 
     True if there was any. Idempotent; after it nothing works there."""
-    found = workplace.at_work()
+    found = await asyncio.to_thread(workplace.at_work)
     # PostgreSQL's leader must be asked alone: its children take the same signal to mean something else. Where the
     # leader is dead and its children are not, there is nobody to ask and nothing to wait for.
     leaders = [process for process in found if _leads(process)]
@@ -69,7 +69,7 @@ async def end(workplace: Workplace, ask: signal.Signals, patience_s: float) -> b
     if leaders:
         await _wait_until_gone(found, patience_s)
     for _ in range(_KILLS_MAX):
-        remaining = workplace.at_work()
+        remaining = await asyncio.to_thread(workplace.at_work)
         if not remaining:
             return bool(found)
         for process in remaining:
@@ -85,12 +85,14 @@ async def start(
     spawn: Callable[[int], subprocess.Popen[bytes]],
     is_ready: Callable[[int], Awaitable[bool]],
     logs: Callable[[], Iterable[Path]],
+    fixed_port: int | None = None,
 ) -> tuple[subprocess.Popen[bytes], int]:
-    """Start a database on a free port and wait until it answers; returns it with its port.
+    """Start a database on `fixed_port` or a free one and wait until it answers; returns it with its port.
 
-    A free port may be taken by somebody else before the database has it, so another one is tried."""
-    for _ in range(_PORTS_TRIED_MAX):
-        port = _free_port()
+    A free port may be taken by somebody else before the database has it, so another one is tried. Raises
+    EmbeddedFailed, and has ended what it started, whatever it raises."""
+    for _ in range(_PORTS_TRIED_MAX if fixed_port is None else 1):
+        port = fixed_port or _free_port()
         child = spawn(port)
         try:
             async with asyncio.timeout(_READY_S):

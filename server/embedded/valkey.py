@@ -7,7 +7,6 @@ evicted token or seat would be a lie.
 """
 
 import contextlib
-import secrets
 import signal
 import subprocess
 from pathlib import Path
@@ -17,6 +16,7 @@ import redis.exceptions
 
 from server.embedded import processes
 from server.embedded.account import Account
+from server.embedded.database import Started
 from server.embedded.processes import Workplace
 
 _PROBE_S = 5.0
@@ -34,12 +34,11 @@ loglevel warning
 """
 
 
-async def start(home: Path, account: Account, *, is_durable: bool) -> tuple[subprocess.Popen[bytes], str]:
-    """Start the Valkey of `home`; returns it with its URL. Nothing may be at work in `home` (`end`).
+async def start(home: Path, account: Account, password: str, port: int | None = None, *, is_durable: bool) -> Started:
+    """Start the Valkey of `home`, at `port` or any free one. Nothing may be at work in `home` (`end`).
 
     Raises EmbeddedFailed."""
     account.adopt(home)
-    password = secrets.token_urlsafe(24)
     log = home / "valkey.log"
 
     def url(port: int) -> str:
@@ -57,8 +56,8 @@ async def start(home: Path, account: Account, *, is_durable: bool) -> tuple[subp
     async def is_ready(port: int) -> bool:
         return await _answers(url(port))
 
-    child, port = await processes.start("Valkey", spawn, is_ready, lambda: [log])
-    return child, url(port)
+    child, port = await processes.start("Valkey", spawn, is_ready, lambda: [log], port)
+    return Started(child, port, url(port))
 
 
 async def end(home: Path, account: Account, patience_s: float) -> bool:

@@ -64,9 +64,10 @@ def configure_logs(
 
 
 def log_access(method: str, target: str, status: int, duration_s: float, peer: str) -> None:
-    """One answered HTTP request. `target` may carry its query; the log does not. Probes are for debugging only."""
+    """One answered HTTP request. `target` may carry its query; the log does not. Probes, and whoever asks too often,
+    are for debugging only."""
     path = target.partition("?")[0]
-    level = logging.DEBUG if path in PROBE_PATHS else logging.INFO
+    level = logging.DEBUG if path in PROBE_PATHS or status == 429 else logging.INFO
     structlog.get_logger(service="http").log(
         level,
         "http.answered",

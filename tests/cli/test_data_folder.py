@@ -59,6 +59,7 @@ def life() -> Iterator[Life]:
         asyncio.run(life.play())
         yield life
         life.server.end()
+        assert [] == life.server.leaks()
         asyncio.run(homes_in(life.data_dir).end(1.0))
 
 

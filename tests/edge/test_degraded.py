@@ -10,13 +10,15 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import redis.asyncio
 
+from tests.embedded.conftest import gone
 from tests.serving import Server, Servers
-from tests.wire import Clients, Refused
+from tests.wire import Client, Clients, Refused
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +57,7 @@ async def test_a_frozen_redis_is_told_within_a_second_and_play_goes_on(
         assert await server.metric("holdfast_dependency_up", dependency="redis") == 0
         await player.cut()
         player = await client.back(player)
+        assert (await player.expect("event.degraded", dependency="redis"))["status"] == "unavailable", "who comes hears"
         assert await player.added(1), "nor do returns"
     finally:
         valkey.resume()
@@ -63,7 +66,17 @@ async def test_a_frozen_redis_is_told_within_a_second_and_play_goes_on(
     assert await server.stop() == 0
 
 
-async def test_a_dead_redis_is_told_and_play_goes_on(serve: Servers, clients: Clients, data_dir: Path) -> None:
+async def joins_once_redis_is_back(client: Client) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            with suppress(Refused):
+                await client.join("counter", "joinOrCreate")
+                return
+
+
+async def test_a_dead_redis_is_told_play_goes_on_and_it_comes_back(
+    serve: Servers, clients: Clients, data_dir: Path
+) -> None:
     server = await serve(data_dir=data_dir)
     player = await clients(server).join("counter")
     server.children["valkey-server"].kill()
@@ -71,6 +84,24 @@ async def test_a_dead_redis_is_told_and_play_goes_on(serve: Servers, clients: Cl
     assert await player.added(1)
     await player.cut()
     assert await (await clients(server).back(player)).added(1)
+    await joins_once_redis_is_back(clients(server))
+    assert await server.stop() == 0
+
+
+async def test_a_killed_postgresql_is_back_and_the_room_plays_on(
+    serve: Servers, clients: Clients, data_dir: Path
+) -> None:
+    server = await serve(data_dir=data_dir)
+    player = await clients(server).join("counter", "create")
+    await player.caught_up(await player.added(5))
+    leader = server.children["postgres"]
+    killed = (leader, *leader.children(recursive=True))
+    for process in killed:
+        process.kill()
+    for process in killed:
+        await gone(process)
+    await player.silent()
+    assert (await player.caught_up(await player.added(7)))["total"] == 12
     assert await server.stop() == 0
 
 

@@ -48,8 +48,9 @@ async def test_metrics_are_prometheus_text_without_anyones_name(client: Client) 
         ("DELETE", "/api/session/logout", 405),
         ("GET", "/..%2f..%2fetc/passwd", 404),
         ("GET", "/%00", 404),
-        ("POST", "/matchmake/create/counter/", 405),
-        ("POST", "/nothing/here", 405),
+        ("PUT", "/matchmake/create/counter", 405),
+        ("POST", "/matchmake/create/counter/", 404),
+        ("POST", "/nothing/here", 404),
     ],
 )
 async def test_what_is_not_there_is_a_json_error(client: Client, method: str, path: str, status: int) -> None:
@@ -65,6 +66,15 @@ async def test_a_large_body_that_comes_with_its_head_is_read(client: Client, ser
     raw.send(b"POST /api/auth/guest HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
     assert (await raw.response())[0] == 200
     raw.cut()
+
+
+async def trickle(raw: RawClient) -> None:
+    """A byte now and then keeps nobody waiting for ever."""
+    while True:
+        with suppress(TimeoutError):
+            assert await raw.is_at_end()
+            return
+        raw.send(b"X")
 
 
 @pytest.mark.parametrize("earlier", [0, 1], ids=["the first request", "a later one"])
@@ -85,18 +95,24 @@ async def test_a_head_that_takes_too_long_is_cut_the_first_and_a_later_one(serve
     first.send(b"GET /healthz HTTP/1.1\r\n")
     later.send(b"GET /healthz HTTP/1.1\r\n")
 
-    async def trickle(raw: RawClient) -> None:
-        """A byte now and then keeps nobody waiting for ever."""
-        while True:
-            with suppress(TimeoutError):
-                assert await raw.is_at_end()
-                return
-            raw.send(b"X")
-
     async with asyncio.timeout(limits.HANDSHAKE_S + 4):
         await asyncio.gather(trickle(first), trickle(later))
     first.cut()
     later.cut()
+
+
+async def test_a_body_that_takes_too_long_is_answered_408_and_the_connection_ends(server: Server) -> None:
+    """Also where nobody reads it: a trickle keeps no connection for ever."""
+    read, unread = await RawClient.dial(server.port), await RawClient.dial(server.port)
+    read.send(b"POST /api/auth/guest HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+    unread.send(b"POST /nothing/here HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n{")
+    assert (await unread.response())[0] == 404
+    async with asyncio.timeout(limits.HTTP_BODY_S + 5):
+        (status, headers, body), _ = await asyncio.gather(read.response(), trickle(unread))
+        assert await read.is_at_end()
+    assert (status, headers["connection"], json.loads(body)["code"]) == (408, "close", "timeout")
+    read.cut()
+    unread.cut()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import time
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import structlog
 
 from server.ops.logs import configure_logs, log_access
+from server.ops.loop_watchdog import LoopWatchdog
 
 CANARY = "cAn4rY-9f8e7d6c5b4a"
 FORGED = 'fine\n{"event":"forged"}\r\x1b[2J\x85\u2028forged'
@@ -181,3 +183,14 @@ def test_probes_and_scrapes_are_not_in_the_access_log(out: io.StringIO) -> None:
     for path in ("/healthz", "/readyz", "/metrics"):
         log_access("GET", path, 200, 0.001, "127.0.0.1")
     assert events(out) == []
+
+
+def test_the_stack_of_a_blocked_loop_shows_no_secret(out: io.StringIO) -> None:
+    """It shows lines of source, and one of them may hold one."""
+    with LoopWatchdog(blocked_s=0.05, look_s=0.01):
+        deadline_s = time.monotonic() + 10
+        while not out.getvalue().endswith("\n") and time.monotonic() < deadline_s:
+            time.sleep(0.001 if "token=cAn4rY-9f8e7d6c5b4a" else 0)
+    (event,) = events(out)
+    assert ("loop.blocked", False) == (event["event"], CANARY in event["stack"])
+    assert 'if "token=***' in event["stack"]

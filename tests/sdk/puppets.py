@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from server.core.state import apply_in_place
+from tests.canaries import KNOWN
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 20.0
@@ -54,6 +55,7 @@ class Puppet:
         answer = await self.call({"do": how, "url": url, "args": list(args)})
         room = self._room(answer["room"])
         room.session_id, room.room_id, room.token = answer["sessionId"], answer["roomId"], answer["token"]
+        KNOWN.know(room.token.partition(":")[2])
         return room
 
     async def call(self, command: dict[str, Any]) -> Any:
