@@ -4,7 +4,7 @@ Room: one authoritative game instance, composed of its seats, its rules and its 
     Seats         who is in it
     Actions       the rules' steps, made entries of the journal
     Intake        what becomes of the sessions' messages
-    CatchingUp    handshakes, snapshots, resumes
+    CatchingUp    handshakes, snapshots, resumes, lags
     Output        what it shows, once that is durable
 
 Inputs are method calls; each runs to completion, changes memory and leaves behind entries to be
@@ -15,7 +15,7 @@ identity come in as arguments; nothing here awaits.
                                        the runtime rebuilds the room from its journal
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -26,8 +26,8 @@ from contracts.intents import Resume
 from server.core import answers
 from server.core.actions import Actions
 from server.core.catching_up import CatchingUp
-from server.core.effects import Effect
-from server.core.history import History
+from server.core.effects import Effect, Recall
+from server.core.history import Change, History
 from server.core.intake import Intake
 from server.core.journal import Entry
 from server.core.link import Link, Stage
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Room", "RoomLimits"]
 
+_LAG_MS = int(limits.LAG_S * 1000)
+
 
 class Room:
     def __init__(self, room_id: str, epoch: int, rules: Rules, history: History, room_limits: RoomLimits) -> None:
@@ -62,7 +64,7 @@ class Room:
         self.is_broken = False
         self._actions = Actions(room_id, epoch, rules, self.output)
         self._intake = Intake(rules, self._actions, self.output, room_limits)
-        self._catching_up = CatchingUp(epoch, rules, self.output, room_limits)
+        self._catching_up = CatchingUp(epoch, rules, self.seats, self.output, room_limits)
 
     @property
     def room_seq(self) -> int:
@@ -158,8 +160,27 @@ class Room:
     def resume(self, link: Link, resume: Resume, now_ms: int) -> None:
         """Exactly what the client missed since its roomSeq, or a snapshot; the ack says which."""
         seat = self._seat_of(link)
-        if seat is not None and link.stage in (Stage.JOINED, Stage.LIVE):
+        if seat is not None and link.is_joined:
             self._catching_up.resume(link, seat, resume, now_ms)
+
+    def recalled(self, question: Recall, before: Sequence[Change] | None, now_ms: int) -> None:
+        """The journal's answer to a `Recall`, up to where the history begins by now; None if it is not to be had."""
+        if not self.is_broken:
+            self._catching_up.recalled(question, before, now_ms)
+
+    def choked(self, link: Link, now_ms: int) -> None:
+        """Too much waits in the link's socket: it gets answers only, and is closed 4507 if that does not end soon."""
+        if self._seat_of(link) is not None and link.stage is not Stage.CLOSED:
+            link.drain_by_ms = now_ms + _LAG_MS
+            if link.stage is Stage.LIVE:
+                self.output.lag(link)
+
+    def drained(self, link: Link, now_ms: int) -> None:
+        """The link has read what waited in its socket."""
+        link.drain_by_ms = None
+        seat = self._seat_of(link)
+        if seat is not None and link.stage is Stage.LAGGING:
+            self._catching_up.conflate(link, seat, now_ms)
 
     def drop(self, link: Link, now_ms: int, random: "Random") -> None:
         """The link's socket is gone. If it was the session's connection, its seat is held from now on."""
@@ -193,7 +214,7 @@ class Room:
         self.leave(seat, code, reason, now_ms, random, (answers.terminating(reason),))
 
     def sweep(self, now_ms: int, random: "Random") -> None:
-        """What time alone ends: holds, idle sessions, the wait for `session.resume`."""
+        """What time alone ends: holds, idle sessions, the patience with slow ones, the wait for `session.resume`."""
         for seat in self.seats:
             if self.is_broken:
                 return
@@ -203,6 +224,9 @@ class Room:
                     self.leave(seat, CloseCode.FAILED_TO_RECONNECT, "expired", now_ms, random)
             elif now_ms - seat.active_at_ms >= self.limits.idle_ms:
                 self.terminate(seat, CloseCode.IDLE, "idle", now_ms, random)
+            elif link.drain_by_ms is not None:
+                if now_ms >= link.drain_by_ms:
+                    self.output.end(link, answers.terminating("too slow"), CloseCode.TOO_SLOW, "too slow")
             elif link.resume_by_ms is not None and now_ms >= link.resume_by_ms:
                 self._catching_up.wait_no_longer(link, seat, now_ms)
 
@@ -262,7 +286,7 @@ class Room:
     def announce(self, frame: bytes) -> None:
         """A frame that says nothing of the room's state, to every joined link at once."""
         links = [seat.link for seat in self.seats if seat.link is not None]
-        self.output.say([link for link in links if link.stage in (Stage.JOINED, Stage.LIVE)], frame)
+        self.output.say([link for link in links if link.is_joined], frame)
 
     def close_all(self, code: CloseCode, reason: str) -> None:
         """Close every link at once; the sessions live on in the journal."""

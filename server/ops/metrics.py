@@ -63,6 +63,9 @@ class Metrics:
         )
         self._disconnects = self._tally("holdfast_disconnects", "Ended WebSocket connections by close code", "code")
         self.freshness = self._tally("holdfast_freshness", "Deltas sent early because a change had waited too long")
+        self.conflations = self._tally(
+            "holdfast_conflations", "Times a slow client was caught up by one merged delta, or a snapshot"
+        )
         self.fenced = self._tally("holdfast_fenced", "Times PostgreSQL refused this node as fenced")
         self.dependency_up = self._gauge(
             "holdfast_dependency_up", "1 while the dependency is not unavailable", "dependency"

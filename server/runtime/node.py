@@ -35,6 +35,7 @@ from server.runtime.clock import Clock
 from server.runtime.committer import Committer
 from server.runtime.locks import Locks
 from server.runtime.publisher import Publisher
+from server.runtime.recalls import Recalls
 from server.runtime.runner import Pace, RoomRunner, Upkeep
 from server.runtime.tasks import Tasks
 from server.storage.rooms import OwnedBy, RoomRow
@@ -98,7 +99,10 @@ class Node:
         self._locks = Locks()
         self._lease_until = 0.0
         self._is_retired = False
-        self._upkeep = Upkeep(self._refusal, self._seats_changed, self._look_up, self._save, self._rebuild)
+        recalls = Recalls(stores.journal, tasks, clock)
+        self._upkeep = Upkeep(
+            self._refusal, self._seats_changed, self._look_up, recalls.begin, self._save, self._rebuild
+        )
 
     @property
     def rooms(self) -> Collection[RoomRunner]:

@@ -20,7 +20,7 @@ import msgspec
 import structlog
 
 from contracts.codes import CloseCode, Kind
-from server.core.effects import Close, Effect, LookUp, Send
+from server.core.effects import Close, Conflated, Effect, LookUp, Recall, Send
 from server.core.link import Link
 from server.core.recovery import RoomSnapshot, snapshot_of
 from server.core.reject import Reject
@@ -53,6 +53,7 @@ class Upkeep(msgspec.Struct, frozen=True):
     #: These sessions of it, as Redis shows them, have changed.
     seats_changed: Callable[["RoomRunner", Collection[str]], None]
     look_up: Callable[["RoomRunner", LookUp], None]
+    recall: Callable[["RoomRunner", Recall], None]
     save: Callable[["RoomRunner", RoomSnapshot], None]
     broken: Callable[["RoomRunner"], None]
 
@@ -124,6 +125,16 @@ class RoomRunner:
         """The connection's socket is gone."""
         if self.takes_input:
             self.step(lambda room: room.drop(link, self._clock(), self.random))
+
+    def choked(self, link: Link) -> None:
+        """Too much waits in the connection's socket."""
+        if self.takes_input:
+            self.step(lambda room: room.choked(link, self._clock()))
+
+    def drained(self, link: Link) -> None:
+        """After `choked`: it has been read."""
+        if self.takes_input:
+            self.step(lambda room: room.drained(link, self._clock()))
 
     def sweep(self) -> None:
         """Let time end what it ends."""
@@ -224,6 +235,10 @@ class RoomRunner:
                 effect.link.close(effect.code, effect.reason)
             elif isinstance(effect, LookUp):
                 self._upkeep.look_up(self, effect)
+            elif isinstance(effect, Recall):
+                self._upkeep.recall(self, effect)
+            elif isinstance(effect, Conflated):
+                self._metrics.conflations.inc()
             else:
                 self._metrics.reconnects.inc(effect.by)
 

@@ -2,8 +2,7 @@
 Catching up, as transcripts: exactly what was missed or a whole snapshot, and nothing in between.
 """
 
-from contracts.limits import HISTORY_ENTRIES_MAX
-from tests.core.parts import UNPACED, Bench, Tape, folded, token
+from tests.core.parts import Bench, Tape, folded, token
 
 
 def came_back(bench: Bench) -> Tape:
@@ -120,25 +119,6 @@ def test_what_was_before_a_session_is_not_its_to_miss() -> None:
         ada.take()
         bench.resume(ada, room_seq)
         assert ["resume", "snapshot"] == ada.kinds()
-
-
-def test_what_memory_has_forgotten_gets_a_snapshot() -> None:
-    bench = Bench(room_limits=UNPACED)
-    bob = absent(bench)
-    for seq in range(1, HISTORY_ENTRIES_MAX + 2):
-        bench.add(bob, seq)
-        if seq % 100 == 0:
-            bench.commit()
-            bench.tick()
-    bench.commit()
-    bench.tick()
-    bench.add(bob, HISTORY_ENTRIES_MAX + 2)
-    bench.commit()
-    bench.tick()
-    ada = came_back(bench)
-    ada.take()
-    bench.resume(ada, 3)
-    assert ["resume", "snapshot"] == ada.kinds()
 
 
 def test_who_says_nothing_within_two_seconds_gets_a_snapshot() -> None:

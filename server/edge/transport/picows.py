@@ -98,10 +98,10 @@ class PicowsExchange(Exchange, WSListener):
         self.peer_closed(code)
 
     def pause_writing(self) -> None:
-        """Slow readers are the endpoint's affair: it watches `buffered_bytes`."""
+        self.choked()
 
     def resume_writing(self) -> None:
-        """See `pause_writing`."""
+        self.drained()
 
 
 def _may_be_sent(code: int) -> bool:
