@@ -159,7 +159,7 @@ class Output:
         """The link is gone; nothing more is sent to it."""
         self._take_out(link)
         link.stage = Stage.CLOSED
-        link.drain_by_ms = None
+        link.resume_by_ms = link.drain_by_ms = None
 
     def _take_out(self, link: Link) -> None:
         seat = link.seat

@@ -42,6 +42,7 @@ class Stage:
                 lambda: None,
                 lambda runner, session_ids: self.changed.extend(session_ids),
                 lambda runner, question: None,
+                lambda runner, question: None,
                 lambda runner, snapshot: self.saved.append(snapshot),
                 self._broke,
             ),
