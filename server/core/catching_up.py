@@ -161,7 +161,9 @@ class CatchingUp:
         if link.asked is not None:
             self._take_up(link, seat, link.asked, now_ms)
         elif self._output.history.reaches(lag.told_seq, None):
-            self._output.welcome(link, now.missed(seat, lag.told_seq, lag.heard_seq), Conflated())
+            is_behind = lag.told_seq < self._output.applied_seq
+            frames = now.missed(seat, lag.told_seq, lag.heard_seq)
+            self._output.welcome(link, frames, Conflated() if is_behind else None)
         else:
             self._output.welcome(link, now.whole(), Conflated())
 

@@ -12,13 +12,20 @@ from tests.wire import Client, Clients, Connection
 
 #: What silences a client that reads nothing: more than its kernel, ours and the queue take.
 ENOUGH_BYTES = limits.LAG_BYTES + 12 * limits.KERNEL_SEND_BYTES
-FAST = {"patch_rate_ms": 0, "intent_rate": 1000, "intent_burst": 1000}
 
 
-@pytest.fixture(params=["picows", "websockets"])
-async def server(serve: Servers, request: pytest.FixtureRequest) -> Server:
+both_transports = pytest.mark.parametrize("transport", ["picows", "websockets"])
+
+
+@pytest.fixture
+def transport() -> str:
+    return "picows"
+
+
+@pytest.fixture
+async def server(serve: Servers, transport: str) -> Server:
     """Each commit is a delta of its own, and nobody is paced."""
-    return await serve(transport=request.param, **FAST)
+    return await serve(transport=transport, patch_rate_ms=0, intent_rate=1000, intent_burst=1000)
 
 
 @pytest.fixture
@@ -38,6 +45,7 @@ def heard(connection: Connection) -> list[tuple[int, int]]:
     return [(line["roomSeq"], line["n"]) for line in connection.of("event.chat")]
 
 
+@both_transports
 async def test_one_that_reads_again_has_missed_nothing_and_heard_nothing_twice(server: Server, client: Client) -> None:
     player = await client.join("loud")
     other, slow = await client.join_by_id(player), await client.join_by_id(player)
@@ -69,6 +77,7 @@ async def test_what_memory_has_forgotten_comes_as_a_snapshot(server: Server, cli
     assert kinds.count("snapshot") == 2, "its first, and the one that replaced all it missed"
 
 
+@both_transports
 async def test_one_that_never_reads_is_closed_while_the_others_play_on(server: Server, client: Client) -> None:
     player = await client.join("loud")
     slow = await client.join_by_id(player)
@@ -93,6 +102,7 @@ async def test_one_that_reads_in_time_is_told_why_it_was_closed(server: Server, 
     slow = await client.join_by_id(player)
     slow.stop_reading()
     await played(player, ENOUGH_BYTES)
+    # Nothing of the close is to be seen anywhere else before it is read, or cut two seconds later.
     await asyncio.sleep(limits.LAG_S + 1)
     slow.read_on()
     assert await slow.closed() == 4507

@@ -330,6 +330,18 @@ class TestSlowReaders:
             assert await endpoint.heard() == ("drained",)
             assert endpoint.wire.buffered_bytes() <= limits.CAUGHT_UP_BYTES
 
+    async def test_get_messages_of_any_size_as_they_were(self, site: Site) -> None:
+        client, endpoint = await opened(site)
+        client.stop_reading()
+        sizes = [0, 1, 125, 126, 8_192, 8_193, 65_535, 65_536, 300_000] * 5
+        messages = [bytes((number,)) * size for number, size in enumerate(sizes)]
+        for message in messages:
+            endpoint.wire.send(message)
+            await asyncio.sleep(0)
+        client.read_on()
+        for message in messages:
+            assert await client.frame() == (BINARY, message)
+
     async def test_are_not_told_of_in_the_midst_of_a_send(self, site: Site) -> None:
         client, endpoint = await opened(site)
         client.stop_reading()
