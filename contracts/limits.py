@@ -62,9 +62,10 @@ KERNEL_SEND_BYTES = 64 * 1024
 LAG_BYTES = 256 * 1024
 #: ... until no more than these wait; then it is caught up.
 CAUGHT_UP_BYTES = 32 * 1024
-#: How long it may lag before it closes 4507; it is cut `CLOSE_S` later, within 5 s in all.
+#: What it has to read of them, each time in so long, or it closes 4507; `CLOSE_S` later it is cut, within 5 s in all.
+LAG_READ_BYTES_MIN = 64 * 1024
 LAG_S = 2.5
-#: Bytes of answers that a lagging connection may get; past it it closes 4507 at once.
+#: Bytes that may go to a lagging connection all the same; past them it closes 4507 at once.
 LAG_ANSWERS_BYTES_MAX = 512 * 1024
 #: Frames a second, each second of the window below, past which a connection closes 4505.
 FLOOD_FRAMES_PER_S = 200

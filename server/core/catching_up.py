@@ -18,6 +18,7 @@ Whatever leads to live ends with the volatile values of now: they have no roomSe
 from collections.abc import Iterator, Sequence
 
 from contracts import limits
+from contracts.codes import CloseCode
 from contracts.events import HandshakeAck, ResumeAck, Snapshot, VolatileDelta
 from contracts.intents import Resume
 from server.core import answers
@@ -34,6 +35,7 @@ from server.core.state import plain, volatile_values
 
 _STATE = header(Snapshot.TYPE)
 _RESUME_MS = int(limits.RESUME_S * 1000)
+_LAG_MS = int(limits.LAG_S * 1000)
 
 
 class CatchingUp:
@@ -153,6 +155,24 @@ class CatchingUp:
         return is_return
 
     # -- lags -----------------------------------------------------------------------------------------------------
+
+    def lag(self, link: Link, now_ms: int) -> None:
+        """Too much waits in the link's socket."""
+        self._expect_reading(link, now_ms)
+        if link.stage is Stage.LIVE:
+            self._output.lag(link)
+
+    def look_at_lag(self, link: Link, now_ms: int) -> None:
+        """At its `drain_by_ms`. Who reads, if slowly, may go on: a whole world takes its time on a thin line."""
+        if link.waiting_bytes() <= link.drain_to_bytes:
+            self._expect_reading(link, now_ms)
+        else:
+            self._output.end(link, answers.terminating("too slow"), CloseCode.TOO_SLOW, "too slow")
+
+    @staticmethod
+    def _expect_reading(link: Link, now_ms: int) -> None:
+        link.drain_by_ms = now_ms + _LAG_MS
+        link.drain_to_bytes = link.waiting_bytes() - limits.LAG_READ_BYTES_MIN
 
     def conflate(self, link: Link, seat: Seat, now_ms: int) -> None:
         """A lagging link has read what waited in its socket: what it missed meanwhile, or the resume it asked for."""

@@ -61,8 +61,10 @@ class Link(ABC):
         self.owed: object = None
         #: Where it stands while it is LAGGING.
         self.lag: Lag | None = None
-        #: Until when it has to have read what waits in its socket; None unless too much does.
+        #: While too much waits in its socket, else None: when it is looked at again ...
         self.drain_by_ms: int | None = None
+        #: ... and how much may still wait by then.
+        self.drain_to_bytes = 0
 
     @property
     def is_joined(self) -> bool:
@@ -72,6 +74,10 @@ class Link(ABC):
     @abstractmethod
     def send(self, frame: bytes) -> None:
         """Queue one frame; never blocks, never raises."""
+
+    @abstractmethod
+    def waiting_bytes(self) -> int:
+        """What waits in its socket to be read."""
 
     @abstractmethod
     def close(self, code: int, reason: str) -> None:

@@ -46,8 +46,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Room", "RoomLimits"]
 
-_LAG_MS = int(limits.LAG_S * 1000)
-
 
 class Room:
     def __init__(self, room_id: str, epoch: int, rules: Rules, history: History, room_limits: RoomLimits) -> None:
@@ -169,11 +167,9 @@ class Room:
             self._catching_up.recalled(question, before, now_ms)
 
     def choked(self, link: Link, now_ms: int) -> None:
-        """Too much waits in the link's socket: it gets answers only, and is closed 4507 if that does not end soon."""
+        """Too much waits in the link's socket: it gets answers only, and is closed 4507 if it does not read on."""
         if self._seat_of(link) is not None and link.stage is not Stage.CLOSED:
-            link.drain_by_ms = now_ms + _LAG_MS
-            if link.stage is Stage.LIVE:
-                self.output.lag(link)
+            self._catching_up.lag(link, now_ms)
 
     def drained(self, link: Link, now_ms: int) -> None:
         """The link has read what waited in its socket."""
@@ -226,7 +222,7 @@ class Room:
                 self.terminate(seat, CloseCode.IDLE, "idle", now_ms, random)
             elif link.drain_by_ms is not None:
                 if now_ms >= link.drain_by_ms:
-                    self.output.end(link, answers.terminating("too slow"), CloseCode.TOO_SLOW, "too slow")
+                    self._catching_up.look_at_lag(link, now_ms)
             elif link.resume_by_ms is not None and now_ms >= link.resume_by_ms:
                 self._catching_up.wait_no_longer(link, seat, now_ms)
 

@@ -101,8 +101,8 @@ class Connection(Link):
             self._end_flood()
 
     def choked(self) -> None:
-        if self._wire is not None and self._runner is not None:
-            self._waiting_bytes_max = self._wire.buffered_bytes() + limits.LAG_ANSWERS_BYTES_MAX
+        self._waiting_bytes_max = self.waiting_bytes() + limits.LAG_ANSWERS_BYTES_MAX
+        if self._runner is not None:
             self._runner.choked(self)
 
     def drained(self) -> None:
@@ -127,6 +127,9 @@ class Connection(Link):
         wire.send(frame)
         if self._waiting_bytes_max is not None and wire.buffered_bytes() > self._waiting_bytes_max:
             self.close(CloseCode.TOO_SLOW, "too slow")
+
+    def waiting_bytes(self) -> int:
+        return 0 if self._wire is None else self._wire.buffered_bytes()
 
     def close(self, code: int, reason: str) -> None:
         if self._wire is not None and not self.is_closed:

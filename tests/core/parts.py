@@ -109,10 +109,15 @@ class Tape(Link):
         super().__init__()
         self.heard: list[tuple[str, Any]] = []
         self.closed: int | None = None
+        #: As a test says.
+        self.waiting = 300_000
 
     def send(self, frame: bytes) -> None:
         assert self.closed is None, "a room sends nothing behind a close"
         self.heard.append(_read(frame))
+
+    def waiting_bytes(self) -> int:
+        return self.waiting
 
     def close(self, code: int, reason: str) -> None:
         assert self.closed is None, "a room closes once"

@@ -4,7 +4,7 @@ Lagging, as transcripts: a link that does not read gets answers only, then all i
 
 import pytest
 
-from contracts.limits import LAG_S
+from contracts.limits import LAG_READ_BYTES_MIN, LAG_S
 from server.core.link import Stage
 from tests.core.parts import Bench, Tape, folded
 
@@ -144,6 +144,22 @@ def test_it_is_closed_when_it_lags_too_long_and_once() -> None:
     played(bench, bob, 1)
     bench.drop(ada)
     assert bench.seat("ada").held_until_ms == bench.now_ms + 60_000, "it may come back"
+
+
+def test_who_reads_on_has_more_time_and_who_stops_has_not() -> None:
+    bench = Bench()
+    ada, _ = two(bench)
+    ada.waiting = 10 * LAG_READ_BYTES_MIN
+    bench.choke(ada)
+    for _ in range(3):
+        ada.waiting -= LAG_READ_BYTES_MIN
+        bench.now_ms += int(LAG_S * 1000)
+        bench.sweep()
+        assert None is ada.closed
+    ada.waiting -= LAG_READ_BYTES_MIN - 1
+    bench.now_ms += int(LAG_S * 1000)
+    bench.sweep()
+    assert 4507 == ada.closed
 
 
 def test_its_time_begins_anew_with_each_lag() -> None:

@@ -7,6 +7,8 @@ import psutil
 import pytest
 
 from contracts import limits
+from server.edge.connection import Connection as Arrival
+from server.edge.connection import Dialled
 from tests.serving import Server, Servers
 from tests.wire import Client, Clients, Connection
 
@@ -107,6 +109,48 @@ async def test_one_that_reads_in_time_is_told_why_it_was_closed(server: Server, 
     slow.read_on()
     assert await slow.closed() == 4507
     assert slow.of("event.session") == [{"status": "terminating", "reason": "too slow"}]
+
+
+class FullWire:
+    """Nothing sent is ever read."""
+
+    def __init__(self, waiting_bytes: int) -> None:
+        self._waiting_bytes = waiting_bytes
+        self.closed: int | None = None
+
+    def send(self, frame: bytes) -> None:
+        self._waiting_bytes += len(frame)
+
+    def buffered_bytes(self) -> int:
+        return self._waiting_bytes
+
+    def close(self, code: int, reason: str = "") -> None:
+        self.closed = code
+
+    def ping(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+
+class Nobody:
+    """A desk without work."""
+
+    def arrive(self, connection: Arrival) -> None: ...
+
+    def closed(self, connection: Arrival, code: int) -> None: ...
+
+    def log_out(self, player_id: str) -> None: ...
+
+
+def test_one_whose_answers_alone_are_too_many_is_closed_at_once() -> None:
+    wire = FullWire(limits.LAG_BYTES)
+    connection = Arrival(Dialled("r", "s", None, "127.0.0.1"), Nobody(), lambda: 0)
+    connection.opened(wire)
+    connection.choked()
+    connection.send(b"x" * limits.LAG_ANSWERS_BYTES_MAX)
+    assert wire.closed is None
+    connection.send(b"x")
+    assert wire.closed == 4507
 
 
 async def test_many_that_never_read_cost_bounded_memory_and_no_time_at_the_end(server: Server, client: Client) -> None:
