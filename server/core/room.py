@@ -168,7 +168,7 @@ class Room:
 
     def choked(self, link: Link, now_ms: int) -> None:
         """Too much waits in the link's socket: it gets answers only, and is closed 4507 if it does not read on."""
-        if self._seat_of(link) is not None and link.stage is not Stage.CLOSED:
+        if self._seat_of(link) is not None:
             self._catching_up.lag(link, now_ms)
 
     def drained(self, link: Link, now_ms: int) -> None:

@@ -136,6 +136,21 @@ def test_who_says_nothing_within_two_seconds_gets_a_snapshot() -> None:
     assert (False, "snapshot", bench.room.room_seq) == (ack["recovered"], snapshot["kind"], snapshot["roomSeq"])
 
 
+def test_who_was_closed_before_it_said_anything_gets_nothing_more() -> None:
+    bench = Bench()
+    absent(bench)
+    ada = came_back(bench)
+    for _ in range(10):
+        bench.room.unreadable(ada, "what?")
+    bench.settle()
+    assert 4506 == ada.closed
+    ada.take()
+    bench.now_ms += 2_000
+    bench.sweep()
+    bench.commit()
+    assert [] == ada.take()
+
+
 def test_the_two_seconds_begin_when_the_handshake_is_out() -> None:
     """Or a slow commit would cost every returning client its delta."""
     bench = Bench()

@@ -6,7 +6,7 @@ import pytest
 
 from contracts.limits import LAG_READ_BYTES_MIN, LAG_S
 from server.core.link import Stage
-from tests.core.parts import Bench, Tape, folded
+from tests.core.parts import Bench, Tape, folded, token
 
 
 def two(bench: Bench) -> tuple[Tape, Tape]:
@@ -144,6 +144,23 @@ def test_it_is_closed_when_it_lags_too_long_and_once() -> None:
     played(bench, bob, 1)
     bench.drop(ada)
     assert bench.seat("ada").held_until_ms == bench.now_ms + 60_000, "it may come back"
+
+
+def test_a_closed_one_is_owed_nothing_and_closed_no_second_time() -> None:
+    """Neither by the wait for its resume, nor by the connection that comes in its place."""
+    bench = Bench()
+    bench.drop(bench.join("ada", resumes=True))
+    ada = bench.come_back("ada", "ada 0", "ada 1")
+    bench.commit()
+    bench.choke(ada)
+    bench.now_ms += 10_000
+    bench.sweep()
+    assert 4507 == ada.closed
+    ada.take()
+    bench.sweep()
+    bench.dial("ada", token("ada 1"), token("ada 2"))
+    bench.commit()
+    assert [] == ada.take()
 
 
 def test_who_reads_on_has_more_time_and_who_stops_has_not() -> None:

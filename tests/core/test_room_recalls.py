@@ -255,6 +255,29 @@ def test_a_link_that_chokes_while_the_journal_is_read_lags_from_what_that_brough
     assert ["event.chat", "delta"] == ada.kinds()
 
 
+def test_a_link_that_lags_is_not_answered_with_those_who_wait_for_the_journal() -> None:
+    bench, bob = away()
+    ada = back(bench)
+    bench.choke(bob)
+    bob.take()
+    bench.resume(bob, 9)
+    bench.resume(ada, 3)
+    bench.recall()
+    assert (["resume", "event.chat", "event.chat", "delta"], []) == (ada.kinds(), bob.take())
+    bench.drain(bob)
+    assert ["resume", "delta"] == bob.kinds()
+
+
+def test_a_link_that_lagged_may_go_back_to_the_journal_as_well() -> None:
+    bench, bob = away()
+    bench.choke(bob)
+    bench.resume(bob, 5)
+    bench.drain(bob)
+    assert [] == bob.take()
+    bench.recall()
+    assert ["resume", "event.chat", "delta"] == bob.kinds()
+
+
 def test_an_old_answer_is_no_answer() -> None:
     bench, _ = away()
     ada = back(bench)
@@ -272,6 +295,15 @@ def test_what_was_recalled_stays_as_far_as_the_bounds_allow() -> None:
     bench.recall()
     history = bench.room.output.history
     assert 3 == history.last_seq - history.base_seq
+
+
+def test_what_was_recalled_counts_towards_the_bytes_a_history_may_take() -> None:
+    bench, _ = away(100)
+    changes = bench.room.output.history.between(0, 9)
+    history = History(9, 1, 100, sum(change.size_bytes for change in changes[4:]))
+    assert history.recall(changes)
+    history.trim(9)
+    assert 4 == history.base_seq
 
 
 def test_a_history_begins_earlier_by_what_goes_on_to_it() -> None:
