@@ -3,7 +3,8 @@ Output: everything a room shows, in one order, and nothing before it is durable.
 
     applied  N   what memory stands at; whatever is computed from it is held at the gate for N
     durable  D   what PostgreSQL holds; the gate is open up to here
-    sent     S   what the deltas have told the live links;  S <= D <= N
+    shown        how far the gate has been opened: the events up to there are out
+    sent     S   what the deltas have told the live links;  S <= shown <= D <= N
 
 A delta leads from S to D. A newcomer's snapshot is of one N, so it is a boundary: when the gate
 opens for N, the live links get their delta up to N, then the newcomer its snapshot, and both go on from N.
@@ -76,7 +77,7 @@ class Output:
 
     def restart(self) -> None:
         """The history was read from the journal: all in it is durable, and nobody is owed a delta of it."""
-        self.applied_seq = self.durable_seq = self._sent_seq = self.history.last_seq
+        self.applied_seq = self.durable_seq = self._shown_seq = self._sent_seq = self.history.last_seq
 
     @property
     def has_unsent(self) -> bool:
@@ -126,7 +127,7 @@ class Output:
     def lag(self, link: Link) -> None:
         """A live link does not read: nothing but answers goes to it until it is welcomed from where it stands now."""
         self._take_out(link)
-        self._fall_behind(link, self._sent_seq, self.durable_seq)
+        self._fall_behind(link, self._sent_seq, self._shown_seq)
 
     def farewell(self, link: Link, frames: Sequence[bytes], code: int, reason: str) -> None:
         self._hold(_Farewell(link, frames, code, reason))
@@ -176,7 +177,8 @@ class Output:
     def release(self, server_time: float) -> list[Effect]:
         """What was said at once, then what the gate lets out by now."""
         effects, self._at_once = self._at_once, []
-        for room_seq, held in self._gate.open(self.durable_seq):
+        self._shown_seq = self.durable_seq
+        for room_seq, held in self._gate.open(self._shown_seq):
             if isinstance(held, Emitted):
                 self._broadcast(effects, self._recipients(held), held.frame)
             elif isinstance(held, _Volatile):

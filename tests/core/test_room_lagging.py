@@ -83,6 +83,19 @@ def test_an_event_that_it_was_sent_before_is_not_sent_again() -> None:
     assert [(3, 5)] == [(body["baseSeq"], body["roomSeq"]) for kind, body in heard if kind == "event.state_delta"]
 
 
+def test_an_event_that_is_durable_and_not_out_yet_is_one_it_missed() -> None:
+    """The gate opens after the commit, and not always at once."""
+    bench = Bench()
+    ada, bob = two(bench)
+    bench.say(bob, 1, "durable")
+    bench.room.commit(4)
+    bench.room.choked(ada, bench.now_ms)
+    bench.commit()
+    assert [] == ada.take()
+    bench.drain(ada)
+    assert ["event.chat", "delta"] == ada.kinds()
+
+
 def test_the_volatile_values_of_now_come_behind_what_it_missed() -> None:
     bench = Bench()
     ada, bob = two(bench)
