@@ -65,8 +65,18 @@ PONG_BACKLOG_BYTES_MAX = 16 * 1024
 READ_BYTES_MAX = 8 * 1024
 #: What a resuming client has to say `session.resume` in; past it a snapshot is sent.
 RESUME_S = 2.0
-#: Bytes waiting in a connection's socket past which it closes 4507.
-OUTGOING_BYTES_MAX = 4 * 1024 * 1024
+#: What the kernel takes of a connection's output before any waits here. Linux doubles it, and the reader's side takes
+#: as much again: a client that reads nothing is noticed after some 250 KiB, not after megabytes.
+KERNEL_SEND_BYTES = 64 * 1024
+#: Bytes waiting in a connection's socket past which it lags: it gets answers only ...
+LAG_BYTES = 256 * 1024
+#: ... until no more than these wait; then it is caught up.
+CAUGHT_UP_BYTES = 32 * 1024
+#: What it has to read of them, each time in so long, or it closes 4507; `CLOSE_S` later it is cut, within 5 s in all.
+LAG_READ_BYTES_MIN = 64 * 1024
+LAG_S = 2.5
+#: Bytes that may go to a lagging connection all the same; past them it closes 4507 at once.
+LAG_ANSWERS_BYTES_MAX = 512 * 1024
 #: Frames a second, each second of the window below, past which a connection closes 4505.
 FLOOD_FRAMES_PER_S = 200
 #: Length of the flood window.
@@ -113,6 +123,13 @@ FLUSH_BYTES_MAX = 4 * 1024 * 1024
 HISTORY_ENTRIES_MAX = 2_048
 #: Bytes of those entries.
 HISTORY_BYTES_MAX = 2 * 1024 * 1024
+#: Older entries that are read from the journal for a resume; past that, or past the bytes, a snapshot is cheaper.
+RECALL_ENTRIES_MAX = 5_000
+RECALL_BYTES_MAX = 2 * 1024 * 1024
+#: Rows of one page of such a read: as many as may be decoded without holding up the other rooms.
+RECALL_PAGE_ROWS = 250
+#: Rooms of one node that are read so at once; a resume past it gets a snapshot.
+RECALLS_MAX = 16
 #: Actions between two snapshots in the table.
 SNAPSHOT_EVERY = 500
 #: How long a room without sessions stays active.

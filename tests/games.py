@@ -1,4 +1,4 @@
-"""Games for tests of the server: a room for two, one that nobody opens, and one whose steps may raise."""
+"""Games for tests of the server: one for two, one that nobody opens, one whose steps may raise, and a loud one."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -49,3 +49,15 @@ class Fragile(Room):
         step.chat(f"now {self.state.total}")
         if intent.amount == 13:
             raise RuntimeError("made to fail at 13")
+
+
+class Loud(Room):
+    """Answers each addition with a line of as many KiB to everyone."""
+
+    name = "loud"
+    state: Sum
+
+    @handles(Add)
+    def add(self, step: Step, intent: Add) -> None:
+        self.state.total += intent.amount
+        step.chat("!" * 1024 * intent.amount)

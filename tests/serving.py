@@ -41,6 +41,7 @@ _NOW = "from server.cli import main; main()"
 _ENTRY_POINTS = """[holdfast.rooms]
 duet = tests.games:Duet
 fragile = tests.games:Fragile
+loud = tests.games:Loud
 nowhere = tests.games:Nowhere
 """
 

@@ -182,6 +182,13 @@ class Connection:
     async def confirm(self) -> None:
         await self.raw(JOIN_BYTE)
 
+    def stop_reading(self) -> None:
+        """From now on the socket fills."""
+        self.socket.transport.pause_reading()
+
+    def read_on(self) -> None:
+        self.socket.transport.resume_reading()
+
     async def leave(self) -> int:
         await self.raw(LEAVE_BYTE)
         return await self.closed()

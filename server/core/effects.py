@@ -30,10 +30,20 @@ class LookUp(msgspec.Struct, frozen=True):
     request_id: int | None
 
 
+class Recall(msgspec.Struct, frozen=True):
+    """Read the room's journal from `from_seq` up to where its history begins by then, and tell `Room.recalled`."""
+
+    from_seq: int
+
+
+class Conflated(msgspec.Struct, frozen=True):
+    """A link that lagged has been brought to where the room is; for whoever counts."""
+
+
 class Returned(msgspec.Struct, frozen=True):
     """A reconnected session has been brought to where the room is; for whoever counts."""
 
     by: Literal["delta", "snapshot"]
 
 
-Effect = Send | Close | LookUp | Returned
+Effect = Send | Close | LookUp | Recall | Conflated | Returned

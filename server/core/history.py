@@ -2,7 +2,7 @@
 History: the newest changes of a room in memory, from which deltas and resumes are made.
 
 It begins after `base_seq` and goes up to the last action applied. Past its bounds (entries, bytes)
-the oldest go first; what is older is to be had from the journal.
+the oldest go first; what is older is to be had from the journal, and may be put before it again (`recall`).
 """
 
 from collections import deque
@@ -58,6 +58,21 @@ class History:
         """Drop the changes after `room_seq`: they never became durable."""
         while self._changes and self._changes[-1].room_seq > room_seq:
             self._bytes -= self._changes.pop().size_bytes
+
+    def recall(self, before: Sequence[Change]) -> bool:
+        """
+        Begin earlier: after the first of `before`, which have to go on to where the history began; False if they don't.
+
+        They stay until the next `trim`, and longer if the bounds allow.
+        """
+        if [change.room_seq for change in before] != list(range(self.base_seq - len(before) + 1, self.base_seq + 1)):
+            return False
+        if before:
+            base, *changes = before
+            self._changes.extendleft(reversed(changes))
+            self._bytes += sum(change.size_bytes for change in changes)
+            self.base_seq, self._base_epoch = base.room_seq, base.epoch
+        return True
 
     @property
     def last_seq(self) -> int:

@@ -3,12 +3,16 @@ Output: everything a room shows, in one order, and nothing before it is durable.
 
     applied  N   what memory stands at; whatever is computed from it is held at the gate for N
     durable  D   what PostgreSQL holds; the gate is open up to here
-    sent     S   what the deltas have told the live links;  S <= D <= N
+    shown        how far the gate has been opened: the events up to there are out
+    sent     S   what the deltas have told the live links;  S <= shown <= D <= N
 
 A delta leads from S to D. A newcomer's snapshot is of one N, so it is a boundary: when the gate
 opens for N, the live links get their delta up to N, then the newcomer its snapshot, and both go on from N.
 
-Only what says nothing of the room's state goes past the gate: `say` and `end`.
+Only what says nothing of the room's state goes past the gate: `say`, `end` and `ask`.
+
+A link that does not read is no live link: it gets its answers, and of all the rest one merged delta when it has read
+(`lag`). So a slow client costs a delta's making once in a while, and nobody else anything.
 """
 
 from collections.abc import Sequence
@@ -18,10 +22,10 @@ import msgspec
 from contracts.events import Delta, VolatileDelta
 from server.core.colyseus.frames import header
 from server.core.colyseus.pack import pack
-from server.core.effects import Close, Effect, LookUp, Returned, Send
+from server.core.effects import Close, Conflated, Effect, LookUp, Recall, Returned, Send
 from server.core.gate import Gate
 from server.core.history import Change, Emitted, History, Patch
-from server.core.link import Link, Stage
+from server.core.link import Lag, Link, Stage
 
 _STATE_DELTA = header(Delta.TYPE)
 
@@ -55,7 +59,7 @@ class _Welcome(msgspec.Struct, frozen=True):
 
     link: Link
     frames: Sequence[bytes]
-    returned: Returned | None
+    then: Returned | Conflated | None
 
 
 class Farewell(msgspec.Struct, frozen=True):
@@ -84,7 +88,7 @@ class Output:
 
     def restart(self) -> None:
         """The history was read from the journal: all in it is durable, and nobody is owed a delta of it."""
-        self.applied_seq = self.durable_seq = self._sent_seq = self.history.last_seq
+        self.applied_seq = self.durable_seq = self._shown_seq = self._sent_seq = self.history.last_seq
 
     @property
     def has_unsent(self) -> bool:
@@ -118,15 +122,26 @@ class Output:
         """A handshake, whose client then has `wait_ms` to say where it stands."""
         self._hold(_Greeting(link, frame, wait_ms))
 
-    def welcome(self, link: Link, frames: Sequence[bytes], returned: Returned | None = None) -> None:
+    def welcome(self, link: Link, frames: Sequence[bytes], then: Returned | Conflated | None = None) -> None:
         """
-        `frames` bring the link to where memory stands, and it is live from there on.
+        `frames` bring the link to where memory stands, and it is live from there on; `then` is for whoever counts.
 
         Until they go out it is sent nothing else of the room: they hold that already.
         """
-        self._pause(link)
+        self.pause(link)
+        link.owed = welcome = _Welcome(link, frames, then)
+        self._hold(welcome)
+
+    def pause(self, link: Link) -> None:
+        """The link waits for nothing any more, and gets nothing of the room but answers until it is welcomed."""
+        self._take_out(link)
         link.stage = Stage.JOINED
-        self._hold(_Welcome(link, frames, returned))
+        link.asked = link.lag = link.owed = None
+
+    def lag(self, link: Link) -> None:
+        """A live link does not read: nothing but answers goes to it until it is welcomed from where it stands now."""
+        self._take_out(link)
+        self._fall_behind(link, self._sent_seq, self._shown_seq)
 
     def farewell(self, link: Link, frames: Sequence[bytes], code: int, reason: str) -> None:
         self._hold(Farewell(link, frames, code, reason))
@@ -144,17 +159,24 @@ class Output:
         self._at_once.append(Send(links, frame))
 
     def end(self, link: Link, last_words: bytes, code: int, reason: str) -> None:
-        """Close a link at once. What is held for it never goes out."""
+        """Close a link at once, unless it is closed already. What is held for it never goes out."""
+        if link.stage is Stage.CLOSED:
+            return
         self.forget(link)
         self.say((link,), last_words)
         self._at_once.append(Close(link, code, reason))
 
+    def ask(self, question: Recall) -> None:
+        """At once: what is older than the history is durable."""
+        self._at_once.append(question)
+
     def forget(self, link: Link) -> None:
         """The link is gone; nothing more is sent to it."""
-        self._pause(link)
+        self._take_out(link)
         link.stage = Stage.CLOSED
+        link.resume_by_ms = link.drain_by_ms = None
 
-    def _pause(self, link: Link) -> None:
+    def _take_out(self, link: Link) -> None:
         seat = link.seat
         if seat is not None and self._live.get(seat.session_id) is link:
             del self._live[seat.session_id]
@@ -181,12 +203,13 @@ class Output:
     def release(self, server_time: float) -> list[Effect]:
         """What was said at once, then what the gate lets out by now."""
         effects = self.release_at_once()
-        for room_seq, held in self._gate.open(self.durable_seq):
+        self._shown_seq = self.durable_seq
+        for room_seq, held in self._gate.open(self._shown_seq):
             if isinstance(held, Emitted):
                 self._broadcast(effects, self._recipients(held), held.frame)
             elif isinstance(held, _Volatile):
                 self._broadcast(effects, self.live, held.frame)
-            elif held.link.stage is Stage.CLOSED:
+            elif held.link.stage is Stage.CLOSED or (isinstance(held, _Welcome) and held.link.owed is not held):
                 continue
             elif isinstance(held, Answered | _Answer):
                 effects.append(Send((held.link,), held.frame))
@@ -204,14 +227,18 @@ class Output:
                     self.forget(held.link)
                     effects.append(Close(held.link, held.code, held.reason))
                 else:
-                    self._go_live(held.link)
-                    if held.returned is not None:
-                        effects.append(held.returned)
+                    self._go_live(held.link, room_seq)
+                    if held.then is not None:
+                        effects.append(held.then)
         return effects
 
     def flush(self, server_time: float) -> list[Effect]:
         """The delta of a tick: all that is durable and not yet sent. The gate must have been opened that far."""
         return self._delta_up_to(self.durable_seq, server_time)
+
+    def trim(self) -> None:
+        """Let the history keep to its bounds."""
+        self.history.trim(self._sent_seq)
 
     def _delta_up_to(self, room_seq: int, server_time: float) -> list[Effect]:
         base_seq = self._sent_seq
@@ -236,11 +263,19 @@ class Output:
         )
         return _STATE_DELTA + pack(delta)
 
-    def _go_live(self, link: Link) -> None:
+    def _go_live(self, link: Link, room_seq: int) -> None:
         assert link.seat is not None
-        link.stage = Stage.LIVE
         link.is_greeted, link.is_resuming = True, False
+        if link.drain_by_ms is not None:
+            self._fall_behind(link, room_seq, room_seq)
+            return
+        link.stage = Stage.LIVE
         self._live[link.seat.session_id] = link
+
+    @staticmethod
+    def _fall_behind(link: Link, told_seq: int, heard_seq: int) -> None:
+        link.stage = Stage.LAGGING
+        link.lag = Lag(told_seq, heard_seq)
 
     def _recipients(self, emitted: Emitted) -> Sequence[Link]:
         if emitted.to is None:

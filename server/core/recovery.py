@@ -7,7 +7,6 @@ link yet, and whoever activates the room drops them (`Room.drop_unconnected`); a
 """
 
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 
@@ -107,17 +106,19 @@ def recover(
         _restore(folded, record, now_ms)
     for entry in entries:
         _note(folded, entry, now_ms)
-        history.append(_change(entry, tree))
+        change = change_of(entry)
+        if change.patch is not None:
+            apply_in_place(tree, change.patch)
+        history.append(change)
     history.trim(history.last_seq)
     rules.state = load(type(rules.state), tree)
     folded.output.restart()
     return folded
 
 
-def _change(entry: Entry, tree: dict[str, Any]) -> Change:
+def change_of(entry: Entry) -> Change:
+    """An entry as histories keep it."""
     patch = None if entry.patch is None else msgspec.json.decode(entry.patch)
-    if patch is not None:
-        apply_in_place(tree, patch)
     events = [] if entry.events is None else msgspec.json.decode(entry.events, type=list[EventRecord])
     return Change(entry.room_seq, entry.epoch, patch, tuple(event.emitted() for event in events), entry.size_bytes())
 

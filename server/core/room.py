@@ -4,7 +4,7 @@ Room: one authoritative game instance, composed of its seats, its rules and its 
     Seats         who is in it
     Actions       the rules' steps, made entries of the journal
     Intake        what becomes of the sessions' messages
-    CatchingUp    handshakes, snapshots, resumes
+    CatchingUp    handshakes, snapshots, resumes, lags
     rollback      what is undone when it cannot become durable
     Output        what it shows, once that is durable
 
@@ -18,7 +18,7 @@ identity come in as arguments; nothing here awaits.
                                                                  says why not; `adopted` by the room that is rebuilt
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -29,8 +29,8 @@ from contracts.intents import Resume
 from server.core import answers, rollback
 from server.core.actions import Actions
 from server.core.catching_up import CatchingUp
-from server.core.effects import Effect
-from server.core.history import History
+from server.core.effects import Effect, Recall
+from server.core.history import Change, History
 from server.core.intake import Intake
 from server.core.journal import Entry
 from server.core.link import Link, Stage
@@ -71,7 +71,7 @@ class Room:
         self.is_still = False
         self._actions = Actions(room_id, epoch, rules, self.output)
         self._intake = Intake(rules, self._actions, self.output, room_limits)
-        self._catching_up = CatchingUp(epoch, rules, self.output, room_limits)
+        self._catching_up = CatchingUp(epoch, rules, self.seats, self.output, room_limits)
 
     @property
     def room_seq(self) -> int:
@@ -193,8 +193,25 @@ class Room:
     def resume(self, link: Link, resume: Resume, now_ms: int) -> None:
         """Exactly what the client missed since its roomSeq, or a snapshot; the ack says which."""
         seat = self._seat_of(link)
-        if seat is not None and link.stage in (Stage.JOINED, Stage.LIVE) and not self.is_still:
+        if seat is not None and link.is_joined and not self.is_still:
             self._catching_up.resume(link, seat, resume, now_ms)
+
+    def recalled(self, question: Recall, before: Sequence[Change] | None, now_ms: int) -> None:
+        """The journal's answer to a `Recall`, up to where the history begins by now; None if it is not to be had."""
+        if not self.is_broken:
+            self._catching_up.recalled(question, before, now_ms)
+
+    def choked(self, link: Link, now_ms: int) -> None:
+        """Too much waits in the link's socket: it gets answers only, and is closed 4507 if it does not read on."""
+        if self._seat_of(link) is not None:
+            self._catching_up.lag(link, now_ms)
+
+    def drained(self, link: Link, now_ms: int) -> None:
+        """The link has read what waited in its socket."""
+        link.drain_by_ms = None
+        seat = self._seat_of(link)
+        if seat is not None and link.stage is Stage.LAGGING and not self.is_still:
+            self._catching_up.conflate(link, seat, now_ms)
 
     def drop(self, link: Link, now_ms: int, random: "Random") -> None:
         """The link's socket is gone. If it was the session's connection, its seat is held from now on."""
@@ -237,7 +254,7 @@ class Room:
         self.leave(seat, code, reason, now_ms, random, (answers.terminating(reason),))
 
     def sweep(self, now_ms: int, random: "Random") -> None:
-        """What time alone ends: holds, idle sessions, the wait for `session.resume`."""
+        """What time alone ends: holds, idle sessions, the patience with slow ones, the wait for `session.resume`."""
         for seat in self.seats:
             if not self.takes_input:
                 return
@@ -247,6 +264,9 @@ class Room:
                     self.leave(seat, CloseCode.FAILED_TO_RECONNECT, "expired", now_ms, random)
             elif now_ms - seat.active_at_ms >= self.limits.idle_ms:
                 self.terminate(seat, CloseCode.IDLE, "idle", now_ms, random)
+            elif link.drain_by_ms is not None:
+                if now_ms >= link.drain_by_ms:
+                    self._catching_up.look_at_lag(link, now_ms)
             elif link.resume_by_ms is not None and now_ms >= link.resume_by_ms:
                 self._catching_up.wait_no_longer(link, seat, now_ms)
 
@@ -307,7 +327,7 @@ class Room:
     def announce(self, frame: bytes) -> None:
         """A frame that says nothing of the room's state, to every joined link at once."""
         links = [seat.link for seat in self.seats if seat.link is not None]
-        self.output.say([link for link in links if link.stage in (Stage.JOINED, Stage.LIVE)], frame)
+        self.output.say([link for link in links if link.is_joined], frame)
 
     def close_all(self, code: CloseCode, reason: str) -> None:
         """Close every link at once; the sessions live on in the journal."""

@@ -7,6 +7,9 @@ Connection: one socket of one session, between its transport and its room.
 Arriving takes awaits (a reservation is redeemed, a room activated), so it is the one task that a
 connection has; every frame after that is handled where it is received. Frames that come before
 the join byte are parked and taken, in order, right after it.
+
+What the kernel does not take waits in the transport. The connection only measures it: it tells the room when that is
+too much, and when it has been read; who is sent what meanwhile is the room's affair.
 """
 
 from collections.abc import Iterable
@@ -70,6 +73,8 @@ class Connection(Link):
         self._runner: RoomRunner | None = None
         self._wire: Wire | None = None
         self._parked: list[bytes] = []
+        #: How much may wait in the socket while it is choked; None while it is not.
+        self._waiting_bytes_max: int | None = None
 
     # -- the transport's side -------------------------------------------------------------------------------------
 
@@ -95,6 +100,16 @@ class Connection(Link):
         if self._flood.is_flooded(self.heard_at_ms, 0):
             self._end_flood()
 
+    def choked(self) -> None:
+        self._waiting_bytes_max = self.waiting_bytes() + limits.LAG_ANSWERS_BYTES_MAX
+        if self._runner is not None:
+            self._runner.choked(self)
+
+    def drained(self) -> None:
+        self._waiting_bytes_max = None
+        if self._runner is not None:
+            self._runner.drained(self)
+
     def closed(self, code: int) -> None:
         self.is_closed = True
         self._parked.clear()
@@ -110,8 +125,11 @@ class Connection(Link):
         if wire is None or self.is_closed:
             return
         wire.send(frame)
-        if wire.buffered_bytes() > limits.OUTGOING_BYTES_MAX:
+        if self._waiting_bytes_max is not None and wire.buffered_bytes() > self._waiting_bytes_max:
             self.close(CloseCode.TOO_SLOW, "too slow")
+
+    def waiting_bytes(self) -> int:
+        return 0 if self._wire is None else self._wire.buffered_bytes()
 
     def close(self, code: int, reason: str) -> None:
         if self._wire is not None and not self.is_closed:

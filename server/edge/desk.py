@@ -157,6 +157,12 @@ class Latency:
 
     def alive(self) -> None: ...
 
+    def choked(self) -> None:
+        if self._wire is not None:
+            self._wire.abort()
+
+    def drained(self) -> None: ...
+
     def closed(self, code: int) -> None:
         self._wire = None
 

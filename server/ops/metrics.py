@@ -66,6 +66,9 @@ class Metrics:
         self.rollbacks = self._tally(
             "holdfast_rollbacks", "Rooms set back to what is durable because it could not be written in time"
         )
+        self.conflations = self._tally(
+            "holdfast_conflations", "Times a slow client was caught up by one merged delta, or a snapshot"
+        )
         self.fenced = self._tally("holdfast_fenced", "Times PostgreSQL refused this node as fenced")
         self.dependency_up = self._gauge(
             "holdfast_dependency_up", "1 while the dependency is not unavailable", "dependency"

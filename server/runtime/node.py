@@ -38,6 +38,7 @@ from server.runtime.committer import Committer, Journaled, Lane
 from server.runtime.identity import Identity
 from server.runtime.locks import Locks
 from server.runtime.publisher import Publisher
+from server.runtime.recalls import Recalls
 from server.runtime.runner import Pace, RoomRunner, Upkeep
 from server.runtime.settlement import Settlement
 from server.runtime.tasks import Tasks
@@ -128,6 +129,7 @@ class Node:
             refusal=self._refusal,
             seats_changed=self._seats_changed,
             look_up=self._archive.look_up,
+            recall=Recalls(stores.journal, tasks, clock).begin,
             save=self._archive.save,
             broken=self._rebuild,
             still=self._settlement.restore,

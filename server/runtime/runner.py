@@ -23,7 +23,7 @@ import msgspec
 import structlog
 
 from contracts.codes import CloseCode, Kind
-from server.core.effects import Close, Effect, LookUp, Send
+from server.core.effects import Close, Conflated, Effect, LookUp, Recall, Send
 from server.core.faults import Poisoned, Unavailable
 from server.core.link import Link
 from server.core.recovery import RoomSnapshot, snapshot_of
@@ -57,6 +57,7 @@ class Upkeep(msgspec.Struct, frozen=True):
     #: These sessions of it, as Redis shows them, have changed.
     seats_changed: Callable[["RoomRunner", Collection[str]], None]
     look_up: Callable[["RoomRunner", LookUp], None]
+    recall: Callable[["RoomRunner", Recall], None]
     save: Callable[[RoomSnapshot], None]
     #: It is broken, and all it holds is out.
     broken: Callable[["RoomRunner"], None]
@@ -133,6 +134,16 @@ class RoomRunner:
         """The connection's socket is gone."""
         if not self.is_over:
             self.step(lambda room: room.drop(link, self._clock(), self.random))
+
+    def choked(self, link: Link) -> None:
+        """Too much waits in the connection's socket."""
+        if not self.is_over:
+            self.step(lambda room: room.choked(link, self._clock()))
+
+    def drained(self, link: Link) -> None:
+        """After `choked`: it has been read."""
+        if not self.is_over:
+            self.step(lambda room: room.drained(link, self._clock()))
 
     def sweep(self) -> None:
         """Let time end what it ends."""
@@ -241,6 +252,10 @@ class RoomRunner:
                 effect.link.close(effect.code, effect.reason)
             elif isinstance(effect, LookUp):
                 self._upkeep.look_up(self, effect)
+            elif isinstance(effect, Recall):
+                self._upkeep.recall(self, effect)
+            elif isinstance(effect, Conflated):
+                self._metrics.conflations.inc()
             else:
                 self._metrics.reconnects.inc(effect.by)
 

@@ -15,12 +15,12 @@ from contracts.intents import Add, Chat, Resume
 from contracts.limits import HISTORY_BYTES_MAX, HISTORY_ENTRIES_MAX
 from contracts.message import Tree
 from server.core.colyseus.frames import Opcode, header
-from server.core.effects import Close, Effect, LookUp, Returned, Send
+from server.core.effects import Close, Conflated, Effect, LookUp, Recall, Returned, Send
 from server.core.history import History
 from server.core.journal import Entry
 from server.core.link import Link
 from server.core.permissions import CHAT
-from server.core.recovery import RoomSnapshot, recover
+from server.core.recovery import RoomSnapshot, change_of, recover
 from server.core.reject import Reject, illegal
 from server.core.room import Room, RoomLimits
 from server.core.seats import Membership, Player, Seat
@@ -109,10 +109,15 @@ class Tape(Link):
         super().__init__()
         self.heard: list[tuple[str, Any]] = []
         self.closed: int | None = None
+        #: As a test says.
+        self.waiting = 300_000
 
     def send(self, frame: bytes) -> None:
         assert self.closed is None, "a room sends nothing behind a close"
         self.heard.append(_read(frame))
+
+    def waiting_bytes(self) -> int:
+        return self.waiting
 
     def close(self, code: int, reason: str) -> None:
         assert self.closed is None, "a room closes once"
@@ -146,14 +151,22 @@ def token(name: str) -> bytes:
 class Bench:
     """What the runtime does, step by step and by hand."""
 
-    def __init__(self, rules: Game | None = None, room_limits: RoomLimits = LIMITS, **options: Any) -> None:
+    def __init__(
+        self,
+        rules: Game | None = None,
+        room_limits: RoomLimits = LIMITS,
+        history_entries_max: int = HISTORY_ENTRIES_MAX,
+        **options: Any,
+    ) -> None:
         self.limits = room_limits
         self.now_ms = 1_000_000
         self.random = Random(7)
         self.journal: list[Entry] = []
         self.look_ups: list[LookUp] = []
+        self.recalls: list[Recall] = []
         self.returns: list[Returned] = []
-        history = History(0, 1, HISTORY_ENTRIES_MAX, HISTORY_BYTES_MAX)
+        self.conflations = 0
+        history = History(0, 1, history_entries_max, HISTORY_BYTES_MAX)
         self.room = Room("r1", 1, rules or Yard(), history, room_limits)
         self.room.create(options, self.now_ms, self.random)
         self.commit()
@@ -186,8 +199,28 @@ class Bench:
                 effect.link.close(effect.code, effect.reason)
             elif isinstance(effect, LookUp):
                 self.look_ups.append(effect)
+            elif isinstance(effect, Recall):
+                self.recalls.append(effect)
+            elif isinstance(effect, Conflated):
+                self.conflations += 1
             else:
                 self.returns.append(effect)
+
+    def recall(self, question: Recall | None = None) -> None:
+        """The journal answers the oldest question, or this one."""
+        question = question or self.recalls.pop(0)
+        base_seq = self.room.output.history.base_seq
+        entries = self.journal[question.from_seq - 1 : base_seq]
+        self.room.recalled(question, [change_of(entry) for entry in entries], self.now_ms)
+        self.settle()
+
+    def choke(self, tape: Tape) -> None:
+        self.room.choked(tape, self.now_ms)
+        self.settle()
+
+    def drain(self, tape: Tape) -> None:
+        self.room.drained(tape, self.now_ms)
+        self.settle()
 
     def take_over(self, snapshot: RoomSnapshot | None = None, rules: Game | None = None) -> "Bench":
         """Another node's room, rebuilt from the journal as far as it is durable."""

@@ -2,8 +2,7 @@
 Catching up, as transcripts: exactly what was missed or a whole snapshot, and nothing in between.
 """
 
-from contracts.limits import HISTORY_ENTRIES_MAX
-from tests.core.parts import UNPACED, Bench, Tape, folded, token
+from tests.core.parts import Bench, Tape, folded, token
 
 
 def came_back(bench: Bench) -> Tape:
@@ -122,25 +121,6 @@ def test_what_was_before_a_session_is_not_its_to_miss() -> None:
         assert ["resume", "snapshot"] == ada.kinds()
 
 
-def test_what_memory_has_forgotten_gets_a_snapshot() -> None:
-    bench = Bench(room_limits=UNPACED)
-    bob = absent(bench)
-    for seq in range(1, HISTORY_ENTRIES_MAX + 2):
-        bench.add(bob, seq)
-        if seq % 100 == 0:
-            bench.commit()
-            bench.tick()
-    bench.commit()
-    bench.tick()
-    bench.add(bob, HISTORY_ENTRIES_MAX + 2)
-    bench.commit()
-    bench.tick()
-    ada = came_back(bench)
-    ada.take()
-    bench.resume(ada, 3)
-    assert ["resume", "snapshot"] == ada.kinds()
-
-
 def test_who_says_nothing_within_two_seconds_gets_a_snapshot() -> None:
     bench = Bench()
     absent(bench)
@@ -154,6 +134,21 @@ def test_who_says_nothing_within_two_seconds_gets_a_snapshot() -> None:
     bench.sweep()
     (_, ack), (_, snapshot) = ada.take()
     assert (False, "snapshot", bench.room.room_seq) == (ack["recovered"], snapshot["kind"], snapshot["roomSeq"])
+
+
+def test_who_was_closed_before_it_said_anything_gets_nothing_more() -> None:
+    bench = Bench()
+    absent(bench)
+    ada = came_back(bench)
+    for _ in range(10):
+        bench.room.unreadable(ada, "what?")
+    bench.settle()
+    assert 4506 == ada.closed
+    ada.take()
+    bench.now_ms += 2_000
+    bench.sweep()
+    bench.commit()
+    assert [] == ada.take()
 
 
 def test_the_two_seconds_begin_when_the_handshake_is_out() -> None:

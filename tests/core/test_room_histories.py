@@ -1,5 +1,6 @@
 """
-Any history of a room: players who join, play, drop, return and leave at random, commits that lag, a node that dies.
+Any history of a room: players who join, play, drop, return, stop reading and leave at random, commits and reads of the
+journal that lag or fail, a node that dies.
 
 Each client here believes only what it was sent, like the one in `web-client-types/`, and holds the server to it:
 
@@ -63,6 +64,8 @@ class Client:
         self.is_to_resume = False
         #: Whether it is entitled to all events, not only to those after the snapshot it gets next.
         self.is_caught_up = True
+        #: Whether it has been slow, so that it may be sent a snapshot at any time.
+        self.was_slow = False
         #: Of its connection: whether JOIN_ROOM, and then the handshake, has come.
         self.is_confirmed = False
         self.is_greeted = False
@@ -79,7 +82,7 @@ class Client:
 
 class History:
     def __init__(self) -> None:
-        self.bench = Bench(total=3)
+        self.bench = Bench(total=3, history_entries_max=8)
         self.clients: dict[str, Client] = {}
         self.states: list[Tree] = [{}]
         self.snapshots: list[RoomSnapshot] = []
@@ -212,8 +215,35 @@ class History:
 
     def fill_a_gap(self, who: int) -> None:
         """Asked for while live, where nothing is missing but what the server has not sent yet."""
-        if client := self.one_of(who, lambda client: client.tape.stage is Stage.LIVE and not client.awaits_resume):
+        stages = (Stage.LIVE, Stage.LAGGING)
+        if client := self.one_of(who, lambda client: client.tape.stage in stages and not client.awaits_resume):
             self.say_resume(client, client.epoch)
+
+    def resume_again(self, who: int) -> None:
+        """Before the first is answered."""
+        if client := self.one_of(who, lambda client: client.tape in self.open and client.awaits_resume):
+            self.say_resume(client, client.epoch)
+
+    def answer_recalls(self, is_had: bool) -> None:
+        for question in list(self.bench.recalls):
+            self.bench.recalls.remove(question)
+            if is_had:
+                self.bench.recall(question)
+            else:
+                self.bench.room.recalled(question, None, self.bench.now_ms)
+                self.bench.settle()
+        self.listen()
+
+    def choke(self, who: int) -> None:
+        if client := self.one_of(who, lambda client: client.tape in self.open):
+            client.was_slow = True
+            self.bench.choke(client.tape)
+            self.listen()
+
+    def drain(self, who: int) -> None:
+        if client := self.one_of(who, lambda client: client.tape.drain_by_ms is not None):
+            self.bench.drain(client.tape)
+            self.listen()
 
     def come_back(self, who: int, misses: int, share: float) -> None:
         """The whole way of a return, with something to miss."""
@@ -259,6 +289,7 @@ class History:
             client.is_confirmed = client.is_greeted = False
             client.used.clear()
         self.open.clear()
+        self.bench.recalls.clear()
         self.bench.room.drop_unconnected(self.bench.now_ms, self.bench.random)
         self.bench.settle()
         self.clients = {
@@ -307,8 +338,11 @@ class History:
             case "event.state_delta", "snapshot":
                 client.state, client.room_seq, client.epoch = body["state"], body["roomSeq"], body["epoch"]
                 assert self.states[client.room_seq] == client.state
-                if not client.is_caught_up:
+                if not client.is_caught_up or client.was_slow:
                     client.complete_after = client.room_seq
+                # Who takes long to send its join byte is told what memory still has.
+                began = min(client.room_seq, self.bench.room.output.history.base_seq)
+                client.complete_after = max(client.complete_after, began)
             case "event.state_delta", "delta":
                 self.advanced(client, body)
             case "event.ack", "intent":
@@ -442,6 +476,10 @@ STEPS: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "dial_with_a_used_token": st.tuples(WHO),
     "resume": st.tuples(st.booleans()),
     "fill_a_gap": st.tuples(WHO),
+    "resume_again": st.tuples(WHO),
+    "answer_recalls": st.tuples(st.sampled_from([True, True, False])),
+    "choke": st.tuples(WHO),
+    "drain": st.tuples(WHO),
     "come_back": st.tuples(WHO, st.integers(0, 3), st.sampled_from([0.5, 1.0])),
     "play": st.tuples(WHO, st.integers(1, 4)),
     "leave": st.tuples(WHO),

@@ -18,6 +18,7 @@ NAMES = {
     "holdfast_staleness_seconds",
     "holdfast_rooms",
     "holdfast_connections",
+    "holdfast_conflations",
     "holdfast_connects",
     "holdfast_reconnects",
     "holdfast_disconnects",

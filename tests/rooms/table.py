@@ -34,6 +34,9 @@ class Recorded(Link):
         if isinstance(message, Message):
             self.got.append((str(message.type), msgspec.msgpack.decode(message.payload)))
 
+    def waiting_bytes(self) -> int:
+        return 0
+
     def close(self, code: int, reason: str) -> None:
         self.closed = code
 

@@ -48,6 +48,9 @@ class Tape(Link):
             now = asyncio.get_running_loop().time()
             self.heard.append((now, message_type, msgspec.msgpack.decode(frame[offset:])))
 
+    def waiting_bytes(self) -> int:
+        return 0
+
     def close(self, code: int, reason: str) -> None:
         self.closed = self.closed or (code, reason)
 

@@ -50,6 +50,7 @@ class Stage:
                 refusal=lambda: None,
                 seats_changed=lambda runner, session_ids: self.changed.extend(session_ids),
                 look_up=lambda runner, question: None,
+                recall=lambda runner, question: None,
                 save=lambda snapshot: self.saved.append(snapshot),
                 broken=self._broke,
                 still=self._stands_still,

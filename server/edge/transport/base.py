@@ -66,6 +66,12 @@ class Endpoint(Protocol):
     def alive(self) -> None:
         """A ping or pong came: it shows that the peer lives, and counts as a frame."""
 
+    def choked(self) -> None:
+        """More than `LAG_BYTES` wait in the socket. Comes by itself, never from within `Wire.send`."""
+
+    def drained(self) -> None:
+        """After `choked`: no more than `CAUGHT_UP_BYTES` wait."""
+
     def closed(self, code: int) -> None:
         """
         Last and once; the socket is gone.

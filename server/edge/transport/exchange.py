@@ -17,6 +17,7 @@ made of. There is no timer for liveness here: the endpoint pings.
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from socket import SO_SNDBUF, SOL_SOCKET
 from typing import Final
 
 import structlog
@@ -47,6 +48,8 @@ class Exchange(ABC):
         self._endpoint = endpoint
         self._socket = socket
         self._loop = asyncio.get_running_loop()
+        socket.set_write_buffer_limits(limits.LAG_BYTES, limits.CAUGHT_UP_BYTES)
+        socket.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_SNDBUF, limits.KERNEL_SEND_BYTES)
         self._late_bytes = 0
         self._ended_with = _NO_CLOSE_FRAME
         self._cut: asyncio.TimerHandle | None = None
@@ -83,6 +86,17 @@ class Exchange(ABC):
     def alive(self) -> None:
         if self.is_open:
             self._tell(self._endpoint.alive)
+
+    def choked(self) -> None:
+        """The transport's buffer has passed its high mark, maybe in the midst of an endpoint's sending."""
+        self._loop.call_soon(self._tell_of_flow, self._endpoint.choked)
+
+    def drained(self) -> None:
+        self._loop.call_soon(self._tell_of_flow, self._endpoint.drained)
+
+    def _tell_of_flow(self, step: Callable[[], None]) -> None:
+        if self.is_open:
+            self._tell(step)
 
     def fragment(self, opcode: int, is_last: bool, payload: bytes) -> None:
         """Takes a frame of a text or binary message."""

@@ -9,11 +9,14 @@ version is pinned and `tests/edge/transport/test_picows.py` holds what is relied
   keep-alive, Upgrade`, as Firefox sends it) and `handshake` has already read the client's;
 - it checks opcodes, masks, lengths and the size of a frame, but neither reserved bits nor
   fragments nor all close codes. On an error it sends a close frame without telling its listener;
+- a message of more than 8 KiB has its header left in a buffer that the next message overwrites, sent or not: to a slow
+  reader it arrives broken. Such messages are framed here;
 - its read buffer doubles whenever a read has filled it, and never shrinks: reads are kept small.
 """
 
 import asyncio
 import logging
+from struct import Struct
 from typing import Any, Final
 
 from picows import WSAutoPingStrategy, WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest
@@ -38,6 +41,11 @@ _REQUEST: Final = (
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {}\r\n\r\n"
 )
 _NO_CODE: Final = 1005
+#: What picows copies, and so may be given.
+_COPIED_BYTES_MAX: Final = 8192
+#: A whole unmasked binary message, its length in 16 or in 64 bits (RFC 6455 section 5.2).
+_LONG: Final = Struct(">BBH")
+_LONGER: Final = Struct(">BBQ")
 
 
 class _PicowsLog(logging.LoggerAdapter[logging.Logger]):
@@ -58,8 +66,14 @@ class PicowsExchange(Exchange, WSListener):
         self._picows: WSTransport
 
     def send(self, frame: bytes) -> None:
-        if self.is_open:
+        if not self.is_open:
+            return
+        if len(frame) <= _COPIED_BYTES_MAX:
             self._picows.send(_BINARY, frame)
+        elif len(frame) < 1 << 16:
+            self._socket.write(_LONG.pack(0x82, 126, len(frame)) + frame)
+        else:
+            self._socket.write(_LONGER.pack(0x82, 127, len(frame)) + frame)
 
     def ping(self) -> None:
         if self.is_open:
@@ -98,10 +112,10 @@ class PicowsExchange(Exchange, WSListener):
         self.peer_closed(code)
 
     def pause_writing(self) -> None:
-        """Slow readers are the endpoint's affair: it watches `buffered_bytes`."""
+        self.choked()
 
     def resume_writing(self) -> None:
-        """See `pause_writing`."""
+        self.drained()
 
 
 def _may_be_sent(code: int) -> bool:

@@ -78,6 +78,14 @@ class SansIoSocket(UpgradedSocket, asyncio.Protocol):
     def _begin(self, agreement: Agreement, socket: asyncio.Transport) -> Exchange:
         return SansIoExchange(agreement.endpoint, socket, agreement.protocol)
 
+    def pause_writing(self) -> None:
+        if self._exchange is not None:
+            self._exchange.choked()
+
+    def resume_writing(self) -> None:
+        if self._exchange is not None:
+            self._exchange.drained()
+
     def data_received(self, data: bytes) -> None:
         if isinstance(self._exchange, SansIoExchange):
             self._exchange.received(data)

@@ -52,6 +52,12 @@ class Recorder:
     def alive(self) -> None:
         self._note("alive")
 
+    def choked(self) -> None:
+        self._note("choked")
+
+    def drained(self) -> None:
+        self._note("drained")
+
     def closed(self, code: int) -> None:
         self._note("closed", code)
 

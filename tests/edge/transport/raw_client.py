@@ -74,6 +74,9 @@ class Client:
     def stop_reading(self) -> None:
         self._writer.transport.pause_reading()
 
+    def read_on(self) -> None:
+        self._writer.transport.resume_reading()
+
     def reset(self) -> None:
         raw = self._writer.get_extra_info("socket")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -303,10 +303,58 @@ class TestPings:
         endpoint.wire.send(b"x" * 8_000_000)
         waiting_bytes = endpoint.wire.buffered_bytes()
         assert waiting_bytes > limits.PONG_BACKLOG_BYTES_MAX
+        assert await endpoint.heard() == ("choked",)
         client.send(frame(PING, b"x" * 125) * 1000)
         for _ in range(1000):
             assert await endpoint.heard() == ("alive",)
         assert endpoint.wire.buffered_bytes() <= waiting_bytes
+
+
+class TestSlowReaders:
+    async def test_are_noticed_once_too_much_waits_and_when_they_have_read(self, site: Site) -> None:
+        client, endpoint = await opened(site)
+        frame_bytes = 1_000
+        for _ in range(2):
+            client.stop_reading()
+            sent_bytes = 0
+            while endpoint.heard_nothing_more():
+                endpoint.wire.send(b"x" * frame_bytes)
+                sent_bytes += frame_bytes
+                await asyncio.sleep(0)
+            assert await endpoint.heard() == ("choked",)
+            assert limits.LAG_BYTES < endpoint.wire.buffered_bytes() < limits.LAG_BYTES + 3 * frame_bytes
+            assert sent_bytes < limits.LAG_BYTES + 8 * limits.KERNEL_SEND_BYTES, "the kernel takes little"
+            client.read_on()
+            for _ in range(sent_bytes // frame_bytes):
+                assert await client.frame() == (BINARY, b"x" * frame_bytes)
+            assert await endpoint.heard() == ("drained",)
+            assert endpoint.wire.buffered_bytes() <= limits.CAUGHT_UP_BYTES
+
+    async def test_get_messages_of_any_size_as_they_were(self, site: Site) -> None:
+        client, endpoint = await opened(site)
+        client.stop_reading()
+        sizes = [0, 1, 125, 126, 8_192, 8_193, 65_535, 65_536, 300_000] * 5
+        messages = [bytes((number,)) * size for number, size in enumerate(sizes)]
+        for message in messages:
+            endpoint.wire.send(message)
+            await asyncio.sleep(0)
+        client.read_on()
+        for message in messages:
+            assert await client.frame() == (BINARY, message)
+
+    async def test_are_not_told_of_in_the_midst_of_a_send(self, site: Site) -> None:
+        client, endpoint = await opened(site)
+        client.stop_reading()
+        endpoint.wire.send(b"x" * 8_000_000)
+        assert endpoint.heard_nothing_more()
+        assert await endpoint.heard() == ("choked",)
+
+    async def test_that_the_server_gave_up_are_told_of_no_more_and_cut(self, site: Site) -> None:
+        client, endpoint = await opened(site)
+        client.stop_reading()
+        endpoint.wire.send(b"x" * 8_000_000)
+        endpoint.wire.close(4507)
+        assert await endpoint.heard() == ("closed", 4507)
 
 
 class TestClosing:
