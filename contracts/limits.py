@@ -67,6 +67,8 @@ FLOOD_BYTES_PER_S = 256 * 1024
 UNREADABLE_MAX = 10
 #: Frames taken before the join byte; past it the connection closes 4505.
 PARKED_FRAMES_MAX = 256
+#: From finding a room's owner to its TCP connection; past it the client is told to come back.
+RELAY_CONNECT_S = 2.0
 #: Connections of one node.
 CONNECTIONS_MAX = 12_000
 #: Seats of a room that names no number of its own.

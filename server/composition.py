@@ -144,7 +144,7 @@ async def compose_edge(stand: Stand, node: Node, version: VersionAnswer, hooks: 
     logout = Logout(node, stand.sessions, gatehouse, unix_ms, random)
     arrivals = Arrivals(node, reservations, stores.characters, metrics, unix_ms, random)
     origins = Origins(settings.allowed_origins)
-    desk = Desk(origins, metrics, stand.tasks, unix_ms, settings.connections_max, arrivals.seat, logout.of_player)
+    desk = Desk(node, origins, metrics, stand.tasks, unix_ms, settings.connections_max, arrivals.seat, logout.of_player)
     matchmaker = Matchmaker(
         node,
         stores.rooms,

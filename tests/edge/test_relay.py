@@ -1,0 +1,124 @@
+"""Two nodes on one PostgreSQL and one Redis: a socket may be dialled at either."""
+
+import asyncio
+import time
+from typing import NamedTuple
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from tests.serving import Server, Servers
+from tests.wire import WAIT_S, Client, Clients, Connection
+
+#: A dead node's rooms are another's after a second or so.
+SHORT_LEASE = {"lease_s": 1, "lease_renew_s": 0.3}
+
+
+class Pair(NamedTuple):
+    """The node that has the room, and another; and a client of each."""
+
+    owner: Server
+    other: Server
+    at_owner: Client
+    at_other: Client
+
+
+@pytest.fixture(params=["picows", "websockets"])
+async def pair(request: pytest.FixtureRequest, serve: Servers, clients: Clients) -> Pair:
+    urls = await serve.databases()
+    settings = {"transport": request.param, "intent_rate": 1000, **SHORT_LEASE}
+    owner, other = await asyncio.gather(serve(urls=urls, **settings), serve(urls=urls, **settings))
+    return Pair(owner, other, clients(owner), clients(other))
+
+
+async def relayed(pair: Pair, host: Connection) -> Connection:
+    """A session in the host's room, by way of the other node."""
+    return await pair.at_other.enter(await pair.at_owner.matchmake("joinById", host.room_id))
+
+
+async def back_in_time(client: Client, before: Connection) -> Connection:
+    """Redialled like an SDK, until it is let in."""
+    until = time.monotonic() + WAIT_S
+    while True:
+        try:
+            connection = await client.redial(before)
+        except InvalidStatus as refused:
+            answered = (refused.response.status_code, refused.response.headers["Retry-After"])
+        else:
+            if await connection.is_let_in():
+                await connection.confirm()
+                await connection.expect("event.ack", kind="handshake")
+                return connection
+            answered = (connection.close_code, "")
+        assert answered in [(503, "1"), (4010, "")]
+        assert time.monotonic() < until
+        await asyncio.sleep(0.05)
+
+
+async def test_a_socket_dialled_at_the_wrong_node_plays_in_the_room(pair: Pair) -> None:
+    host = await pair.at_owner.join()
+    guests = [await relayed(pair, host) for _ in range(3)]
+    for _ in range(100):
+        for player in (host, *guests):
+            await player.add()
+    acks = [await player.outcome(100) for player in (host, *guests)]
+    last = max(ack["roomSeq"] for ack in acks)
+    states = [await player.caught_up(last) for player in (host, *guests)]
+    assert [400] * 4 == [state["total"] for state in states]
+    assert (4, 3) == tuple([await node.metric("holdfast_connections") for node in (pair.owner, pair.other)])
+    assert 4000 == await guests[0].leave()
+
+
+async def test_a_room_goes_on_at_another_node_when_its_owner_was_killed(pair: Pair) -> None:
+    host = await pair.at_owner.join()
+    guest = await relayed(pair, host)
+    await guest.added(5)
+    await pair.owner.kill()
+    assert 1006 == await guest.closed()
+    guest = await back_in_time(pair.at_other, guest)
+    # The second, of a session that was never there, with the token it got from the dead node.
+    host = await back_in_time(pair.at_other, host)
+    last = await guest.added(2)
+    assert 7 == (await host.caught_up(last))["total"]
+    assert host.epoch == 2
+
+
+async def test_a_client_that_the_owner_sends_away_hears_its_close_code(pair: Pair) -> None:
+    host = await pair.at_owner.join()
+    guest = await relayed(pair, host)
+    await pair.owner.stop()
+    assert 4010 == await guest.closed()
+    guest = await back_in_time(pair.at_other, guest)
+    await guest.added()
+
+
+async def test_a_relaying_node_that_drains_lets_its_clients_go_at_once(pair: Pair) -> None:
+    host = await pair.at_owner.join()
+    guest = await relayed(pair, host)
+    began = time.monotonic()
+    assert 0 == await pair.other.stop()
+    assert time.monotonic() - began < 5
+    assert 1006 == await guest.closed()
+    guest = await back_in_time(pair.at_owner, guest)
+    last = await guest.added()
+    await host.caught_up(last)
+
+
+async def test_relayed_sockets_count_as_connections(serve: Servers, clients: Clients) -> None:
+    urls = await serve.databases()
+    owner, other = await asyncio.gather(serve(urls=urls), serve(urls=urls, connections_max=1))
+    at_owner = clients(owner)
+    host = await at_owner.join()
+    await clients(other).enter(await at_owner.matchmake("joinById", host.room_id))
+    seat = await at_owner.matchmake("joinById", host.room_id)
+    with pytest.raises(InvalidStatus) as refused:
+        await clients(other).dial(seat)
+    assert 503 == refused.value.response.status_code
+
+
+async def test_a_relayed_socket_is_not_relayed_again(pair: Pair) -> None:
+    host = await pair.at_owner.join()
+    seat = await pair.at_owner.matchmake("joinById", host.room_id)
+    with pytest.raises(InvalidStatus) as refused:
+        await pair.at_other.dial(seat, **{"holdfast-relayed": "1"})
+    assert 503 == refused.value.response.status_code
