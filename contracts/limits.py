@@ -128,3 +128,5 @@ LEASE_RENEW_S = 3.0
 DRAIN_S = 2.5
 CLOSE_ALL_S = 1.0
 STOP_DATABASES_S = 1.0
+#: A supervisor's workers all drain at once; those that take longer are killed.
+STOP_WORKERS_S = 3.8

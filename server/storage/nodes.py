@@ -30,8 +30,9 @@ class Nodes:
     async def register(self, node_id: str, home: str | None, address: str, lease_s: float) -> int:
         """Make a new node, whose id has at most 63 ASCII characters and is never used again; returns its lease's end.
 
-        `home` is the data folder it runs on. Times are milliseconds since the Unix epoch by the database's clock.
-        Raises Unavailable, OutcomeUnknown (register anew, under another id), Poisoned (the id is taken)."""
+        `home` is the data folder it runs on, or its place among a supervisor's workers. Times are milliseconds since
+        the Unix epoch by the database's clock. Raises Unavailable, OutcomeUnknown (register anew, under another id),
+        Poisoned (the id is taken)."""
         lease = timedelta(seconds=lease_s)
         row = await self._database.write("node_register", node_id, home, address, lease)
         return int(row["lease_until"])
@@ -59,7 +60,8 @@ class Nodes:
         return bool(row["done"])
 
     async def fence_home(self, home: str, except_node: str | None = None) -> list[str]:
-        """Fence all nodes of a data folder but one, for who holds its lock; returns them. Raises as `fence`."""
+        """Fence all nodes of a home and of the homes in it (`<home>/...`) but one, for who knows that they are dead, as
+        the holder of a data folder's lock does; returns them. Raises as `fence`."""
         rows = await self._database.read("node_living_of_home", home, except_node)
         for row in rows:
             await self.fence(row["node_id"])

@@ -1,0 +1,34 @@
+"""Databases: what a server stands on. An operator's own, or those of its data folder, started for it."""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import msgspec
+
+from contracts import limits
+from server.embedded import start_embedded
+from server.settings import Settings
+from server.storage import migrations
+
+
+class Databases(msgspec.Struct, frozen=True):
+    database_url: str
+    redis_url: str
+    #: The data folder's id; None where the databases are an operator's.
+    home: str | None
+
+
+async def open_databases(settings: Settings, ends: AsyncExitStack, say: Callable[[str], None]) -> Databases:
+    """
+    Both databases, their schema the one this code needs; what was started ends with `ends`.
+
+    Embedded ones are migrated, others are refused where they don't fit. Raises EmbeddedFailed, SchemaRefused, a Fault.
+    """
+    if settings.database_url and settings.redis_url:
+        await migrations.check(settings.database_url)
+        return Databases(settings.database_url, settings.redis_url, None)
+    embedded = await start_embedded(Path(settings.data_dir), say)
+    ends.push_async_callback(embedded.stop, limits.STOP_DATABASES_S)
+    await migrations.up(embedded.database_url)
+    return Databases(embedded.database_url, embedded.redis_url, embedded.folder.home_id)
