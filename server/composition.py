@@ -148,6 +148,8 @@ async def compose_edge(stand: Stand, node: Node, version: VersionAnswer, hooks: 
     matchmaker = Matchmaker(
         node,
         stores.rooms,
+        stand.directory,
+        stand.sessions,
         reservations,
         settings.seat_reservation_s,
         settings.public_address or None,

@@ -27,7 +27,6 @@ from server.core.reject import Reject
 from server.core.seats import Membership, Player
 from server.core.tokens import Dial
 from server.edge.connection import Connection
-from server.edge.matchmaking import elsewhere
 from server.ops.metrics import Metrics
 from server.presence.reservations import Reservation, Reservations
 from server.runtime.clock import Clock
@@ -176,7 +175,7 @@ class Arrivals:
         """The room; None if there is none. Raises a Fault also while another node, thought to live, has it."""
         found = await self._node.room(room_id)
         if isinstance(found, OwnedBy):
-            raise elsewhere(found)
+            raise Unavailable(f"the room belongs to node {found.node_id}", "refused")
         return found
 
     def _refuse_token(self, connection: Connection) -> None:

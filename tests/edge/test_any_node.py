@@ -1,0 +1,104 @@
+"""Two nodes on one PostgreSQL and one Redis: any of them answers for the rooms of both."""
+
+import asyncio
+from typing import NamedTuple
+
+import pytest
+import redis.asyncio
+
+from tests.serving import Server, Servers
+from tests.wire import WAIT_S, Client, Clients, Connection, Refused
+
+
+class Pair(NamedTuple):
+    """The node that has the room, and another; and a client of each."""
+
+    owner: Server
+    other: Server
+    at_owner: Client
+    at_other: Client
+
+
+@pytest.fixture
+async def pair(serve: Servers, clients: Clients) -> Pair:
+    urls = await serve.databases()
+    owner, other = await asyncio.gather(serve(urls=urls, public_address="owner.example:1"), serve(urls=urls))
+    return Pair(owner, other, clients(owner), clients(other))
+
+
+async def forgotten(server: Server) -> None:
+    """Redis came back empty."""
+    async with redis.asyncio.Redis.from_url(server.redis_url) as client:
+        await client.flushdb()
+
+
+async def reconnect(client: Client, player: Connection, token: str) -> dict[str, object]:
+    return await client.matchmake("reconnect", player.room_id, reconnectionToken=token)
+
+
+async def test_a_seat_by_id_names_the_owner_of_the_room(pair: Pair) -> None:
+    host = await pair.at_owner.join()
+    seat = await pair.at_other.matchmake("joinById", host.room_id)
+    assert (host.seat["processId"], "owner.example:1") == (seat["processId"], seat["publicAddress"])
+    assert await pair.at_other.enter(seat)
+
+
+async def test_a_full_room_of_another_node_is_full_here(pair: Pair) -> None:
+    host = await pair.at_owner.join("duet")
+    await pair.at_other.matchmake("joinById", host.room_id)
+    with pytest.raises(Refused) as refused:
+        await pair.at_other.matchmake("joinById", host.room_id)
+    assert 523 == refused.value.status
+
+
+async def test_joining_by_name_finds_the_room_of_another_node(pair: Pair) -> None:
+    host = await pair.at_owner.join()
+    assert host.room_id == (await pair.at_other.matchmake("joinOrCreate", "counter"))["roomId"]
+    assert host.room_id == (await pair.at_other.matchmake("join", "counter"))["roomId"]
+    assert host.room_id != (await pair.at_other.matchmake("create", "counter"))["roomId"]
+
+
+async def test_all_nodes_list_all_rooms(pair: Pair) -> None:
+    rooms = {(await client.join()).room_id for client in (pair.at_owner, pair.at_other)}
+    async with asyncio.timeout(WAIT_S):
+        for client in (pair.at_owner, pair.at_other):
+            while {(room, 1) for room in rooms} != {
+                (listed["roomId"], listed["clients"]) for listed in (await client.http.get("/api/rooms")).json()
+            }:
+                await asyncio.sleep(0.02)
+
+
+async def test_a_reconnection_token_finds_its_seat_at_another_node(pair: Pair) -> None:
+    player = await pair.at_owner.join(protocolVersion="1")
+    await player.cut()
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            try:
+                seat = await reconnect(pair.at_other, player, player.token)
+                break
+            except Refused as refused:  # the owner's record of it is on its way
+                assert 524 == refused.status
+    assert {**player.seat, "publicAddress": "owner.example:1"} == seat
+    player = await pair.at_other.back(player)
+    assert await player.added()
+
+
+async def test_a_wrong_reconnection_token_is_wrong_at_every_node(pair: Pair) -> None:
+    player = await pair.at_owner.join()
+    with pytest.raises(Refused) as refused:
+        await reconnect(pair.at_other, player, "wrong")
+    assert 524 == refused.value.status
+
+
+async def test_what_redis_has_lost_is_asked_for_again(serve: Servers, clients: Clients) -> None:
+    urls = await serve.databases()
+    # It notices at its next renewal.
+    seldom = {"lease_s": 60, "lease_renew_s": 20}
+    owner, other = await asyncio.gather(serve(urls=urls, **seldom), serve(urls=urls, **seldom))
+    at_other = clients(other)
+    player = await clients(owner).join()
+    await forgotten(owner)
+    for asked in (at_other.matchmake("joinById", player.room_id), reconnect(at_other, player, player.token)):
+        with pytest.raises(Refused) as refused:
+            await asked
+        assert (503, "2") == (refused.value.status, refused.value.headers["Retry-After"])
