@@ -92,6 +92,9 @@ OUTCOMES_MAX = 512
 OUTCOMES_IN_SNAPSHOT_MAX = 64
 #: Two connections of a session may have their tokens count at once: the one it came with and the one it was given.
 TOKENS_MAX = 2
+#: A session of another node's room is to end: times that its node is told, and between two of them.
+EVICTION_ATTEMPTS_MAX = 15
+EVICTION_PAUSE_S = 0.2
 #: Attempts of a matchmaking call at a room that was full or gone when reached.
 PLACE_ATTEMPTS_MAX = 5
 

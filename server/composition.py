@@ -20,6 +20,7 @@ from server.edge.arrivals import Arrivals
 from server.edge.auth import Authority, load_jwks
 from server.edge.desk import Desk
 from server.edge.doorway import Doorway
+from server.edge.evictions import Evictions
 from server.edge.gatehouse import Gatehouse
 from server.edge.http import Health, Routes
 from server.edge.logout import Logout
@@ -29,7 +30,7 @@ from server.edge.server import BoundedHttp, Server
 from server.edge.transport import uvicorn_protocol
 from server.ops import health
 from server.ops.metrics import Metrics
-from server.presence import Directory, Reservations, Revocations, Sessions, Store
+from server.presence import Bus, Directory, Reservations, Revocations, Sessions, Store
 from server.rooms.base import Room
 from server.runtime.clock import unix_ms
 from server.runtime.committer import Committer
@@ -141,8 +142,11 @@ async def compose_edge(stand: Stand, node: Node, version: VersionAnswer, hooks: 
     authority = await _authority(settings, stand.database)
     reservations = Reservations(stand.store)
     gatehouse = Gatehouse(authority, Revocations(stand.store), settings.guests, settings.access_token_s, random)
-    logout = Logout(node, stand.sessions, gatehouse, unix_ms, random)
-    arrivals = Arrivals(node, reservations, stores.characters, metrics, unix_ms, random)
+    bus = Bus(stand.store, random)
+    evictions = Evictions(node, bus, stores.characters, stand.tasks, unix_ms, random)
+    stand.tasks.start(bus.listen(lambda: node.node_id, evictions.heard), "bus")
+    logout = Logout(node, stand.sessions, evictions, gatehouse)
+    arrivals = Arrivals(node, reservations, stores.characters, evictions, metrics, unix_ms, random)
     origins = Origins(settings.allowed_origins)
     desk = Desk(node, origins, metrics, stand.tasks, unix_ms, settings.connections_max, arrivals.seat, logout.of_player)
     matchmaker = Matchmaker(

@@ -1,6 +1,7 @@
 """Two nodes on one PostgreSQL and one Redis: any of them answers for the rooms of both."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 import pytest
@@ -34,6 +35,17 @@ async def forgotten(server: Server) -> None:
 
 async def reconnect(client: Client, player: Connection, token: str) -> dict[str, object]:
     return await client.matchmake("reconnect", player.room_id, reconnectionToken=token)
+
+
+async def seen(attempt: Callable[[], Awaitable[dict[str, object]]]) -> dict[str, object]:
+    """Its answer, once the owner's record has reached Redis."""
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            try:
+                return await attempt()
+            except Refused as refused:
+                status = refused.status
+            assert 524 == status
 
 
 async def test_a_seat_by_id_names_the_owner_of_the_room(pair: Pair) -> None:
@@ -71,13 +83,7 @@ async def test_all_nodes_list_all_rooms(pair: Pair) -> None:
 async def test_a_reconnection_token_finds_its_seat_at_another_node(pair: Pair) -> None:
     player = await pair.at_owner.join(protocolVersion="1")
     await player.cut()
-    async with asyncio.timeout(WAIT_S):
-        while True:
-            try:
-                seat = await reconnect(pair.at_other, player, player.token)
-                break
-            except Refused as refused:  # the owner's record of it is on its way
-                assert 524 == refused.status
+    seat = await seen(lambda: reconnect(pair.at_other, player, player.token))
     assert {**player.seat, "publicAddress": "owner.example:1"} == seat
     player = await pair.at_other.back(player)
     assert await player.added()
@@ -102,3 +108,41 @@ async def test_what_redis_has_lost_is_asked_for_again(serve: Servers, clients: C
         with pytest.raises(Refused) as refused:
             await asked
         assert (503, "2") == (refused.value.status, refused.value.headers["Retry-After"])
+
+
+async def test_a_logout_ends_the_sessions_at_every_node(pair: Pair) -> None:
+    token = (await pair.at_owner.guest())["accessToken"]
+    there = await pair.at_owner.join(accessToken=token)
+    here = await pair.at_other.join(accessToken=token)
+    async with asyncio.timeout(WAIT_S):
+        while len(await sessions_of(pair.owner, here.room_id)) != 1 or not await sessions_of(pair.owner, there.room_id):
+            await asyncio.sleep(0.02)
+    answer = await pair.at_other.http.post("/api/session/logout", headers={"Authorization": f"Bearer {token}"})
+    assert (200, {"sessions": 2}) == (answer.status_code, answer.json())
+    assert [4504, 4504] == [await there.closed(), await here.closed()]
+
+
+async def test_a_join_at_another_node_first_ends_the_older_session(pair: Pair) -> None:
+    token = (await pair.at_owner.guest())["accessToken"]
+    older = await pair.at_owner.join("game", accessToken=token)
+    await older.act("intent.move", dx=1, dy=0)
+    newer = await pair.at_other.join("game", accessToken=token)
+    assert 4501 == await older.closed()
+    assert [newer.session_id] == list(newer.state["players"])
+    # And back again.
+    await pair.at_owner.join("game", accessToken=token)
+    assert 4501 == await newer.closed()
+
+
+async def test_a_held_session_at_another_node_gives_its_character_up(pair: Pair) -> None:
+    token = (await pair.at_owner.guest())["accessToken"]
+    older = await pair.at_owner.join("game", accessToken=token)
+    await older.cut()
+    await pair.at_other.join("game", accessToken=token)
+    gone = await pair.at_owner.redial(older)
+    assert 4003 == await gone.closed()
+
+
+async def sessions_of(server: Server, room_id: str) -> set[bytes]:
+    async with redis.asyncio.Redis.from_url(server.redis_url) as client:
+        return set(await client.smembers(f"holdfast:room:{room_id}:sessions"))
