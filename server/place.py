@@ -5,7 +5,6 @@ Place: where a node stands on its machine. Its listening socket, the address oth
 import os
 import socket
 from contextlib import suppress
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -53,9 +52,9 @@ def is_wildcard(host: str) -> bool:
 
 def next_ports(address: str, by: int) -> str:
     """The same address with a port (`host:port`, `host:port/path`), so many ports on."""
-    parts = urlsplit(f"//{address}")
-    assert parts.port is not None
-    return address.replace(f":{parts.port}", f":{parts.port + by}", 1)
+    dialled, slash, path = address.partition("/")
+    host, _, port = dialled.rpartition(":")
+    return f"{host}:{int(port) + by}{slash}{path}"
 
 
 def _own_address() -> str:

@@ -61,7 +61,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, about("TCP port of HTTP and WebSocket; worker k listens on port + k", 2567, ge=0, le=65535)
     ] = 2567
     workers: Annotated[
-        int, about("node processes on this machine, beside one another on as many ports", 4, "processes", ge=1, le=256)
+        int, about("node processes on this machine, beside one another on as many ports", 4, "processes", ge=1, le=32)
     ] = 1
     database_url: Annotated[
         str,

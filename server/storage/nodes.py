@@ -30,9 +30,8 @@ class Nodes:
     async def register(self, node_id: str, home: str | None, address: str, lease_s: float) -> int:
         """Make a new node, whose id has at most 63 ASCII characters and is never used again; returns its lease's end.
 
-        `home` is the data folder it runs on, or its place among a supervisor's workers. Times are milliseconds since
-        the Unix epoch by the database's clock. Raises Unavailable, OutcomeUnknown (register anew, under another id),
-        Poisoned (the id is taken)."""
+        `home` is the data folder it runs on. Times are milliseconds since the Unix epoch by the database's clock.
+        Raises Unavailable, OutcomeUnknown (register anew, under another id), Poisoned (the id is taken)."""
         lease = timedelta(seconds=lease_s)
         row = await self._database.write("node_register", node_id, home, address, lease)
         return int(row["lease_until"])

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from tests.sdk.puppets import needs_node, puppet
 from tests.serving import Server, Servers
 from tests.wire import WAIT_S, Client, Clients, Connection
 
@@ -122,3 +123,19 @@ async def test_a_relayed_socket_is_not_relayed_again(pair: Pair) -> None:
     with pytest.raises(InvalidStatus) as refused:
         await pair.at_other.dial(seat, **{"holdfast-relayed": "1"})
     assert 503 == refused.value.response.status_code
+
+
+@needs_node
+async def test_an_sdk_that_reaches_the_room_by_another_node_survives_the_owners_death(pair: Pair) -> None:
+    async with puppet("0.18") as sdk:
+        host = await pair.at_owner.join()
+        room = await sdk.join(pair.other.url, "joinById", host.room_id)
+        await room.send("intent.add", {"seq": 1, "amount": 5})
+        await room.message("event.ack", seq=1)
+        await pair.owner.kill()
+        # Until the lease is over its dials are answered 503, of which it hears 1006.
+        await room.expect("drop", code=1006)
+        await room.expect("reconnect")
+        await room.send("intent.add", {"seq": 2, "amount": 2})
+        last = (await room.message("event.ack", seq=2))["roomSeq"]
+        assert 7 == (await room.caught_up(last))["total"]
