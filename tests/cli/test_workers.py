@@ -11,7 +11,9 @@ import httpx
 import psutil
 import pytest
 
+from server.embedded import Urls
 from tests.cli.command import holdfast
+from tests.proxy import proxy_before, through
 from tests.sdk.puppets import needs_node, puppet
 from tests.serving import Server, Servers
 from tests.wire import Client, Clients, Connection
@@ -120,11 +122,29 @@ async def test_a_signal_drains_all_workers_within_five_seconds(three: Server, cl
     assert 3 == three.log.read_text().count('"reason":"drain"')
 
 
-async def test_a_second_signal_ends_the_drain(three: Server) -> None:
-    for worker in workers_of(three).values():
+async def test_workers_that_do_not_take_the_signal_are_killed(three: Server) -> None:
+    workers = list(workers_of(three).values())
+    for worker in workers:
         worker.suspend()
     three.signal(signal.SIGTERM)
     assert 0 == await three.ended(within_s=6)
+    await gone(workers)
+
+
+async def test_a_second_signal_ends_the_drains(serve: Servers, clients: Clients) -> None:
+    urls = await serve.databases()
+    async with proxy_before(urls.database_url) as proxy:
+        server = await serve(urls=Urls(through(urls.database_url, proxy), urls.redis_url), workers=2)
+        player = await clients(server).join()
+        proxy.hold_replies()
+        await player.add()
+        server.signal(signal.SIGTERM)
+        async with asyncio.timeout(WITHIN_S), httpx.AsyncClient() as http:
+            while "draining" not in (await http.get(f"{server.url}/readyz")).text:
+                await asyncio.sleep(0.01)
+        server.signal(signal.SIGTERM)
+        assert 0 == await server.ended()
+        assert "a second signal ends the drain" in server.log.read_text()
 
 
 async def test_workers_end_with_a_killed_supervisor_and_the_next_start_needs_no_hand(
