@@ -26,6 +26,7 @@ from server.edge.http import Health, Routes
 from server.edge.logout import Logout
 from server.edge.matchmaking import Matchmaker
 from server.edge.origins import Origins
+from server.edge.relay import RelayMark
 from server.edge.server import BoundedHttp, Server
 from server.edge.transport import uvicorn_protocol
 from server.ops import health
@@ -40,7 +41,7 @@ from server.runtime.runner import Pace
 from server.runtime.tasks import Tasks
 from server.settings import PREFIX, BadSetting, Problem, Settings
 from server.storage.database import Database
-from server.storage.secrets import jwt_secret
+from server.storage.secrets import jwt_secret, relay_secret
 from server.storage.stores import Stores, stores_of
 
 PAGE = Path(__file__).parent / "web" / "dist"
@@ -148,7 +149,18 @@ async def compose_edge(stand: Stand, node: Node, version: VersionAnswer, hooks: 
     logout = Logout(node, stand.sessions, evictions, gatehouse)
     arrivals = Arrivals(node, reservations, stores.characters, evictions, metrics, unix_ms, random)
     origins = Origins(settings.allowed_origins)
-    desk = Desk(node, origins, metrics, stand.tasks, unix_ms, settings.connections_max, arrivals.seat, logout.of_player)
+    relay_mark = RelayMark(await relay_secret(stand.database))
+    desk = Desk(
+        node,
+        origins,
+        relay_mark,
+        metrics,
+        stand.tasks,
+        unix_ms,
+        settings.connections_max,
+        arrivals.seat,
+        logout.of_player,
+    )
     matchmaker = Matchmaker(
         node,
         stores.rooms,

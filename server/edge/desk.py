@@ -25,7 +25,7 @@ from server.core.identifiers import is_id
 from server.core.link import Stage
 from server.edge.connection import Connection, Dialled
 from server.edge.origins import Origins
-from server.edge.relay import RELAYED_HEADER, Relay
+from server.edge.relay import Relay, RelayMark
 from server.edge.transport import Endpoint, Held, Later, Refusal, UpgradeRequest, Wire
 from server.ops.metrics import Metrics
 from server.runtime.clock import Clock
@@ -48,6 +48,7 @@ class Desk:
         self,
         node: Node,
         origins: Origins,
+        relay_mark: RelayMark,
         metrics: Metrics,
         tasks: Tasks,
         clock: Clock,
@@ -57,6 +58,7 @@ class Desk:
     ) -> None:
         self._node = node
         self._origins = origins
+        self._relay_mark = relay_mark
         self._metrics = metrics
         self._tasks = tasks
         self._clock = clock
@@ -89,7 +91,7 @@ class Desk:
         dialled = Dialled(match[1], session_id, token, request.peer)
         if self._node.active(dialled.room_id) is not None:
             return self._connection(dialled)
-        may_relay = RELAYED_HEADER not in request.headers
+        may_relay = not self._relay_mark.is_on(request.headers)
         return Later(lambda held: self._hold(held, dialled, may_relay))
 
     def _connection(self, dialled: Dialled) -> Connection:
@@ -132,7 +134,7 @@ class Desk:
             held.answer(_OWNER_AWAY)
 
     async def _relay(self, held: Held, dialled: Dialled, owner: OwnedBy) -> None:
-        relay = Relay(self._clock, self._relay_ended)
+        relay = Relay(self._relay_mark, self._clock, self._relay_ended)
         host, _, port = owner.address.rpartition(":")
         try:
             async with asyncio.timeout(limits.RELAY_CONNECT_S):

@@ -3,9 +3,10 @@ Relay: a socket that reached the wrong node, joined to the node that owns its ro
 
     client <--- this node ---> owner       one TCP connection each, bytes passed on as they come, nothing decoded
 
-The owner gets the upgrade request as the client sent it, with one header more: a relayed request is
-not relayed again, so nodes that disagree about a room, or advertise one another's address, refuse
-instead of dialling in a circle.
+The owner gets the upgrade request as the client sent it, with one header more, which holds a secret
+that all nodes share. So it knows that a node has let the client in already, and does not relay the
+request again: nodes that disagree about a room, or advertise one another's address, refuse instead
+of dialling in a circle.
 
 Who reads slowly is not read for: past the transport's high-water mark (64 KiB) the other side is
 paused. The end of one direction is passed on, and the other goes on; a socket that is gone ends the
@@ -17,22 +18,39 @@ nothing from it for longer than that (`silent_s`) has an owner that is dead, fro
 """
 
 import asyncio
-from collections.abc import Callable
+import hmac
+from collections.abc import Callable, Mapping
 from typing import cast
 
 from server.edge.transport import Held
 from server.runtime.clock import Clock
 
-RELAYED_HEADER = "holdfast-relayed"
-_RELAYED_LINE = f"{RELAYED_HEADER}: 1\r\n".encode()
+_HEADER = "holdfast-relayed"
+
+
+class RelayMark:
+    """The header that says so."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._text = secret.hex().encode()
+
+    def is_on(self, headers: Mapping[str, str]) -> bool:
+        """Whether a node has relayed this request; `headers` are the first of each name."""
+        return hmac.compare_digest(headers.get(_HEADER, "").encode(), self._text)
+
+    def put_on(self, request_bytes: bytes) -> bytes:
+        """First of all headers: whatever the client has sent under its name does not count."""
+        line, end, rest = request_bytes.partition(b"\r\n")
+        return line + end + _HEADER.encode() + b": " + self._text + end + rest
 
 
 class Relay:
     """Two sockets as one, from `begin` on; `ended` is called once the client's is gone."""
 
-    def __init__(self, clock: Clock, ended: Callable[["Relay"], None]) -> None:
+    def __init__(self, mark: RelayMark, clock: Clock, ended: Callable[["Relay"], None]) -> None:
         self.client, self.owner = _Side(self), _Side(self)
         self.client.other, self.owner.other = self.owner, self.client
+        self._mark = mark
         self._clock = clock
         self._heard_at_ms = clock()
         self._ended = ended
@@ -48,8 +66,7 @@ class Relay:
 
     def begin(self, held: Held) -> None:
         """The owner is connected: it hears the request, and the client its answer."""
-        request_bytes = held.hand_over(self.client)
-        self.owner.write(request_bytes[:-2] + _RELAYED_LINE + request_bytes[-2:])
+        self.owner.write(self._mark.put_on(held.hand_over(self.client)))
 
     def heard(self, side: "_Side") -> None:
         if side is self.owner:

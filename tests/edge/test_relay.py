@@ -7,6 +7,8 @@ from typing import NamedTuple
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from server.storage.database import Database
+from server.storage.secrets import relay_secret
 from tests.sdk.puppets import needs_node, puppet
 from tests.serving import Server, Servers
 from tests.wire import WAIT_S, Client, Clients, Connection
@@ -24,10 +26,13 @@ class Pair(NamedTuple):
     at_other: Client
 
 
-@pytest.fixture(params=["picows", "websockets"])
+both_transports = pytest.mark.parametrize("pair", ["picows", "websockets"], indirect=True)
+
+
+@pytest.fixture
 async def pair(request: pytest.FixtureRequest, serve: Servers, clients: Clients) -> Pair:
     urls = await serve.databases()
-    settings = {"transport": request.param, "intent_rate": 1000, **SHORT_LEASE}
+    settings = {"transport": getattr(request, "param", "picows"), "intent_rate": 1000, **SHORT_LEASE}
     owner, other = await asyncio.gather(serve(urls=urls, **settings), serve(urls=urls, **settings))
     return Pair(owner, other, clients(owner), clients(other))
 
@@ -56,6 +61,7 @@ async def back_in_time(client: Client, before: Connection) -> Connection:
         await asyncio.sleep(0.05)
 
 
+@both_transports
 async def test_a_socket_dialled_at_the_wrong_node_plays_in_the_room(pair: Pair) -> None:
     host = await pair.at_owner.join()
     guests = [await relayed(pair, host) for _ in range(3)]
@@ -70,6 +76,7 @@ async def test_a_socket_dialled_at_the_wrong_node_plays_in_the_room(pair: Pair) 
     assert 4000 == await guests[0].leave()
 
 
+@both_transports
 async def test_a_room_goes_on_at_another_node_when_its_owner_was_killed(pair: Pair) -> None:
     host = await pair.at_owner.join()
     guest = await relayed(pair, host)
@@ -84,6 +91,7 @@ async def test_a_room_goes_on_at_another_node_when_its_owner_was_killed(pair: Pa
     assert host.epoch == 2
 
 
+@both_transports
 async def test_a_client_that_the_owner_sends_away_hears_its_close_code(pair: Pair) -> None:
     host = await pair.at_owner.join()
     guest = await relayed(pair, host)
@@ -120,9 +128,18 @@ async def test_relayed_sockets_count_as_connections(serve: Servers, clients: Cli
 async def test_a_relayed_socket_is_not_relayed_again(pair: Pair) -> None:
     host = await pair.at_owner.join()
     seat = await pair.at_owner.matchmake("joinById", host.room_id)
+    async with Database(pair.owner.database_url, "test") as database:
+        secret = await relay_secret(database)
     with pytest.raises(InvalidStatus) as refused:
-        await pair.at_other.dial(seat, **{"holdfast-relayed": "1"})
+        await pair.at_other.dial(seat, **{"holdfast-relayed": secret.hex()})
     assert 503 == refused.value.response.status_code
+
+
+async def test_a_client_that_says_it_was_relayed_changes_nothing(pair: Pair) -> None:
+    host = await pair.at_owner.join()
+    seat = await pair.at_owner.matchmake("joinById", host.room_id)
+    guest = await pair.at_other.dial(seat, **{"holdfast-relayed": "wrong"})
+    await guest.expect("joined")
 
 
 @needs_node

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 import pytest_asyncio
 
-from server.edge.relay import Relay
+from server.edge.relay import Relay, RelayMark
 from server.edge.transport import Held, Later, Refusal, Wire
 from server.runtime.clock import unix_ms
 from tests.edge.transport.conftest import Recorder, Site, until
@@ -17,6 +17,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 #: More than the kernel's and the transports' buffers take between two processes that don't read.
 MUCH = 64 * 1024 * 1024
+MARK = RelayMark(b"secret")
 CHUNK = b"x" * 64 * 1024
 
 
@@ -47,7 +48,7 @@ class Owner:
         await until(lambda: len(self.ended) == len(self.relays))
 
     async def join(self, held: Held) -> None:
-        relay = Relay(unix_ms, self.ended.append)
+        relay = Relay(MARK, unix_ms, self.ended.append)
         self.relays.append(relay)
         port = self._server.sockets[0].getsockname()[1]
         await asyncio.get_running_loop().create_connection(lambda: relay.owner, "127.0.0.1", port)
@@ -125,7 +126,6 @@ class TestARelay:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
         assert head.startswith("get /p1/r1?sessionid=s1 http/1.1\r\n")
         assert "\r\nsec-websocket-version: 13\r\n" in head
-        assert "\r\nholdfast-relayed: 1\r\n" in head
         for chunk in (b"\x00", b"\xff" * 300_000, b"end"):
             client.send(chunk)
             assert chunk == await reader.readexactly(len(chunk))
