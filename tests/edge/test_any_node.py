@@ -1,12 +1,13 @@
 """Two nodes on one PostgreSQL and one Redis: any of them answers for the rooms of both."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import NamedTuple
 
 import pytest
 import redis.asyncio
 
+from server.embedded import Embedded
 from tests.serving import Server, Servers
 from tests.wire import WAIT_S, Client, Clients, Connection, Refused
 
@@ -20,10 +21,23 @@ class Pair(NamedTuple):
     at_other: Client
 
 
+@pytest.fixture(scope="module")
+def nodes(embedded: Embedded) -> Iterator[tuple[Server, Server]]:
+    """Two for all tests here, which keep to rooms of their own; the first has a public address."""
+    serve = Servers(embedded)
+
+    async def two() -> tuple[Server, Server]:
+        urls = await serve.databases()
+        return await asyncio.gather(serve(urls=urls, public_address="owner.example:1"), serve(urls=urls))
+
+    with asyncio.Runner() as runner:
+        yield runner.run(two())
+        runner.run(serve.end())
+
+
 @pytest.fixture
-async def pair(serve: Servers, clients: Clients) -> Pair:
-    urls = await serve.databases()
-    owner, other = await asyncio.gather(serve(urls=urls, public_address="owner.example:1"), serve(urls=urls))
+def pair(nodes: tuple[Server, Server], clients: Clients) -> Pair:
+    owner, other = nodes
     return Pair(owner, other, clients(owner), clients(other))
 
 
@@ -31,6 +45,11 @@ async def forgotten(server: Server) -> None:
     """Redis came back empty."""
     async with redis.asyncio.Redis.from_url(server.redis_url) as client:
         await client.flushdb()
+
+
+async def listed(client: Client) -> set[tuple[str, int]]:
+    """The rooms and how many are in each, as a node lists them."""
+    return {(room["roomId"], room["clients"]) for room in (await client.http.get("/api/rooms")).json()}
 
 
 async def reconnect(client: Client, player: Connection, token: str) -> dict[str, object]:
@@ -64,19 +83,17 @@ async def test_a_full_room_of_another_node_is_full_here(pair: Pair) -> None:
 
 
 async def test_joining_by_name_finds_the_room_of_another_node(pair: Pair) -> None:
-    host = await pair.at_owner.join()
-    assert host.room_id == (await pair.at_other.matchmake("joinOrCreate", "counter"))["roomId"]
-    assert host.room_id == (await pair.at_other.matchmake("join", "counter"))["roomId"]
-    assert host.room_id != (await pair.at_other.matchmake("create", "counter"))["roomId"]
+    host = await pair.at_owner.join("fragile")
+    assert host.room_id == (await pair.at_other.matchmake("joinOrCreate", "fragile"))["roomId"]
+    assert host.room_id == (await pair.at_other.matchmake("join", "fragile"))["roomId"]
+    assert host.room_id != (await pair.at_other.matchmake("create", "fragile"))["roomId"]
 
 
 async def test_all_nodes_list_all_rooms(pair: Pair) -> None:
-    rooms = {(await client.join()).room_id for client in (pair.at_owner, pair.at_other)}
+    rooms = {((await client.join()).room_id, 1) for client in (pair.at_owner, pair.at_other)}
     async with asyncio.timeout(WAIT_S):
         for client in (pair.at_owner, pair.at_other):
-            while {(room, 1) for room in rooms} != {
-                (listed["roomId"], listed["clients"]) for listed in (await client.http.get("/api/rooms")).json()
-            }:
+            while not rooms <= await listed(client):
                 await asyncio.sleep(0.02)
 
 
