@@ -5,8 +5,7 @@ It decides before the upgrade who may connect at all, starts each arrival, and o
 looks at every connection's clock: silent ones are pinged and then cut, and one that has not
 answered JOIN_ROOM in time is closed 4010, so that its token counts again.
 
-A dial for a room that is active here is answered at once. Any other waits for who has the room:
-another living node, to which it is relayed, or from now on this one.
+A dial for a room that is active here is answered at once; where any other goes, `routing.py` finds out.
 """
 
 import asyncio
@@ -25,13 +24,13 @@ from server.core.identifiers import is_id
 from server.core.link import Stage
 from server.edge.connection import Connection, Dialled
 from server.edge.origins import Origins
-from server.edge.relay import Relay, RelayMark
-from server.edge.transport import Endpoint, Held, Later, Refusal, UpgradeRequest, Wire
+from server.edge.relay import RelayMark
+from server.edge.routing import Routing
+from server.edge.transport import Endpoint, Later, Refusal, UpgradeRequest, Wire
 from server.ops.metrics import Metrics
 from server.runtime.clock import Clock
 from server.runtime.node import Node
 from server.runtime.tasks import Tasks
-from server.storage.rooms import OwnedBy
 
 _log = structlog.get_logger(service="edge")
 
@@ -40,7 +39,6 @@ _ROOM_PATH = re.compile(r"/[A-Za-z0-9_-]+/([A-Za-z0-9_-]+)")
 _WATCH_S = 1.0
 
 _SHUTTING_DOWN = Refusal(503, "the server is shutting down", 1)
-_OWNER_AWAY = Refusal(503, "the room's node cannot be reached; try again in a moment", 1)
 
 
 class Desk:
@@ -58,7 +56,7 @@ class Desk:
     ) -> None:
         self._node = node
         self._origins = origins
-        self._relay_mark = relay_mark
+        self._routing = Routing(node, relay_mark, tasks, clock, self._changed)
         self._metrics = metrics
         self._tasks = tasks
         self._clock = clock
@@ -66,9 +64,6 @@ class Desk:
         self._seat = seat
         self._log_out = log_out
         self._connections: set[Connection] = set()
-        self._relays: set[Relay] = set()
-        #: Upgrades that wait for the room's owner.
-        self._held = 0
         self._all_gone: asyncio.Event | None = None
         self.is_closed = False
 
@@ -78,7 +73,7 @@ class Desk:
             return Refusal(403, "this origin may not connect")
         if self.is_closed:
             return _SHUTTING_DOWN
-        if len(self._connections) + len(self._relays) + self._held >= self._connections_max:
+        if len(self._connections) + self._routing.relays + self._routing.held >= self._connections_max:
             return Refusal(503, "too many connections", 5)
         if request.path == "/":
             return Latency(self._tasks)
@@ -90,73 +85,16 @@ class Desk:
         token = query.get("reconnectionToken", [None])[0]
         dialled = Dialled(match[1], session_id, token, request.peer)
         if self._node.active(dialled.room_id) is not None:
-            return self._connection(dialled)
-        may_relay = not self._relay_mark.is_on(request.headers)
-        return Later(lambda held: self._hold(held, dialled, may_relay))
+            return self._here(dialled)
+        return self._routing.later(dialled.room_id, request.headers, lambda: self._here(dialled))
 
-    def _connection(self, dialled: Dialled) -> Connection:
+    def _here(self, dialled: Dialled) -> Connection | Refusal:
+        if self.is_closed:
+            return _SHUTTING_DOWN
         connection = Connection(dialled, self, self._clock)
         self._connections.add(connection)
-        self._count()
+        self._changed()
         return connection
-
-    def _count(self) -> None:
-        self._metrics.connections.set(len(self._connections) + len(self._relays))
-
-    # -- rooms that are not active here ---------------------------------------------------------------------------
-
-    def _hold(self, held: Held, dialled: Dialled, may_relay: bool) -> None:
-        async def route() -> None:
-            try:
-                await self._route(held, dialled, may_relay)
-            finally:
-                self._held -= 1
-
-        self._held += 1
-        self._tasks.start(route(), f"route {dialled.session_id}")
-
-    async def _route(self, held: Held, dialled: Dialled, may_relay: bool) -> None:
-        owner: OwnedBy | None = None
-        # What goes wrong here, the arrival meets as well, and tells the client.
-        with suppress(Exception):
-            found = await self._node.room(dialled.room_id)
-            owner = found if isinstance(found, OwnedBy) else None
-        if held.is_gone:
-            return
-        if self.is_closed:
-            held.answer(_SHUTTING_DOWN)
-        elif owner is None:
-            held.answer(self._connection(dialled))
-        elif may_relay and owner.node_id != self._node.node_id:
-            await self._relay(held, dialled, owner)
-        else:
-            _log.warning("a relayed socket is not for us either", room=dialled.room_id, owner=owner.node_id)
-            held.answer(_OWNER_AWAY)
-
-    async def _relay(self, held: Held, dialled: Dialled, owner: OwnedBy) -> None:
-        relay = Relay(self._relay_mark, self._clock, self._relay_ended)
-        host, _, port = owner.address.rpartition(":")
-        try:
-            async with asyncio.timeout(limits.RELAY_CONNECT_S):
-                loop = asyncio.get_running_loop()
-                await loop.create_connection(lambda: relay.owner, host.strip("[]"), int(port))
-        except OSError as error:  # TimeoutError is one
-            reason = str(error) or type(error).__name__
-            _log.warning("a room's owner cannot be reached", room=dialled.room_id, owner=owner.address, reason=reason)
-        if not held.is_gone and not relay.has_lost_owner and not self.is_closed:
-            self._relays.add(relay)
-            self._count()
-            relay.begin(held)
-            return
-        relay.abort()
-        if not held.is_gone:
-            held.answer(_OWNER_AWAY)
-
-    def _relay_ended(self, relay: Relay) -> None:
-        self._relays.discard(relay)
-        self._ended()
-
-    # -- connections ----------------------------------------------------------------------------------------------
 
     def arrive(self, connection: Connection) -> None:
         self._tasks.start(self._arrival(connection), f"arrival {connection.dialled.session_id}")
@@ -168,15 +106,17 @@ class Desk:
 
     def closed(self, connection: Connection, code: int) -> None:
         self._connections.discard(connection)
-        self._ended()
+        self._changed()
         self._metrics.disconnect_counted(code)
         _log.debug(
             "connection closed", room=connection.dialled.room_id, session=connection.dialled.session_id, code=code
         )
 
-    def _ended(self) -> None:
-        self._count()
-        if self._all_gone is not None and not self._connections and not self._relays:
+    def _changed(self) -> None:
+        """There are more or fewer sockets."""
+        sockets = len(self._connections) + self._routing.relays
+        self._metrics.connections.set(sockets)
+        if self._all_gone is not None and sockets == 0:
             self._all_gone.set()
 
     def log_out(self, player_id: str) -> None:
@@ -192,9 +132,7 @@ class Desk:
             now_ms = self._clock()
             for connection in list(self._connections):
                 self._look_at(connection, now_ms)
-            for relay in list(self._relays):
-                if relay.silent_s > limits.PING_S + limits.PONG_S:
-                    relay.abort()
+            self._routing.look()
 
     def _look_at(self, connection: Connection, now_ms: int) -> None:
         silent_s = (now_ms - connection.heard_at_ms) / 1000
@@ -208,9 +146,8 @@ class Desk:
 
     async def gone(self, timeout_s: float) -> None:
         """Cut the relays, wait until all connections have ended, then cut what is left of them."""
-        for relay in list(self._relays):
-            relay.abort()
-        if self._connections or self._relays:
+        self._routing.cut_all()
+        if self._connections or self._routing.relays:
             self._all_gone = asyncio.Event()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._all_gone.wait(), timeout_s)

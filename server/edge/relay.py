@@ -13,8 +13,8 @@ paused. The end of one direction is passed on, and the other goes on; a socket t
 other, and if it broke off, with nothing more of what it had still to say. A client whose owner dies
 sees 1006, which makes its SDK dial again.
 
-A relay has no heartbeat of its own. An owner pings its quiet connections, so a relay that has heard
-nothing from it for longer than that (`silent_s`) has an owner that is dead, frozen or cut off.
+A relay has no heartbeat of its own. A living owner answers the request soon and later pings its quiet
+connections, so one that is silent for longer (`is_overdue`) is dead, frozen or cut off.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ import hmac
 from collections.abc import Callable, Mapping
 from typing import cast
 
+from contracts import limits
 from server.edge.transport import Held
 from server.runtime.clock import Clock
 
@@ -53,6 +54,7 @@ class Relay:
         self._mark = mark
         self._clock = clock
         self._heard_at_ms = clock()
+        self._is_answered = False
         self._ended = ended
 
     @property
@@ -60,9 +62,10 @@ class Relay:
         return self.owner.is_gone
 
     @property
-    def silent_s(self) -> float:
-        """How long the owner has said nothing."""
-        return (self._clock() - self._heard_at_ms) / 1000
+    def is_overdue(self) -> bool:
+        """Whether the owner should have been heard by now."""
+        patience_s = limits.PING_S + limits.PONG_S if self._is_answered else limits.HANDSHAKE_S
+        return self._clock() - self._heard_at_ms > patience_s * 1000
 
     def begin(self, held: Held) -> None:
         """The owner is connected: it hears the request, and the client its answer."""
@@ -70,6 +73,7 @@ class Relay:
 
     def heard(self, side: "_Side") -> None:
         if side is self.owner:
+            self._is_answered = True
             self._heard_at_ms = self._clock()
 
     def lost(self, side: "_Side") -> None:

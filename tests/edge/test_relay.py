@@ -1,11 +1,12 @@
 """Two nodes on one PostgreSQL and one Redis: a socket may be dialled at either."""
 
 import asyncio
+import signal
 import time
 from typing import NamedTuple
 
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import InvalidMessage, InvalidStatus
 
 from server.storage.database import Database
 from server.storage.secrets import relay_secret
@@ -44,19 +45,21 @@ async def relayed(pair: Pair, host: Connection) -> Connection:
 
 async def back_in_time(client: Client, before: Connection) -> Connection:
     """Redialled like an SDK, until it is let in."""
-    until = time.monotonic() + WAIT_S
+    until = time.monotonic() + 2 * WAIT_S
     while True:
         try:
             connection = await client.redial(before)
         except InvalidStatus as refused:
             answered = (refused.response.status_code, refused.response.headers["Retry-After"])
+        except InvalidMessage:
+            answered = (1006, "")
         else:
             if await connection.is_let_in():
                 await connection.confirm()
                 await connection.expect("event.ack", kind="handshake")
                 return connection
             answered = (connection.close_code, "")
-        assert answered in [(503, "1"), (4010, "")]
+        assert answered in [(503, "1"), (4010, ""), (1006, "")]
         assert time.monotonic() < until
         await asyncio.sleep(0.05)
 
@@ -89,6 +92,21 @@ async def test_a_room_goes_on_at_another_node_when_its_owner_was_killed(pair: Pa
     last = await guest.added(2)
     assert 7 == (await host.caught_up(last))["total"]
     assert host.epoch == 2
+
+
+async def test_a_frozen_owners_rooms_are_played_here_once_its_lease_is_over(pair: Pair) -> None:
+    host = await pair.at_owner.join()
+    guest = await relayed(pair, host)
+    await guest.added(5)
+    pair.owner.signal(signal.SIGSTOP)
+    # Its kernel still takes connections: who is relayed meanwhile is let go when no answer comes.
+    host = await back_in_time(pair.at_other, host)
+    # And who was relayed before, as soon as the room is here.
+    assert 1006 == await guest.closed()
+    guest = await back_in_time(pair.at_other, guest)
+    assert 7 == (await host.caught_up(await guest.added(2)))["total"]
+    pair.owner.signal(signal.SIGCONT)
+    assert 70 == await pair.owner.ended()
 
 
 @both_transports
