@@ -4,6 +4,8 @@ import asyncio
 import signal
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -147,14 +149,25 @@ async def test_a_second_signal_ends_the_drains(serve: Servers, clients: Clients)
         assert "a second signal ends the drain" in server.log.read_text()
 
 
+@pytest.fixture
+def watched() -> Iterator[list[psutil.Process]]:
+    """Processes that must not outlive the test, whatever it finds."""
+    processes: list[psutil.Process] = []
+    yield processes
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
 async def test_workers_end_with_a_killed_supervisor_and_the_next_start_needs_no_hand(
-    serve: Servers, clients: Clients, tmp_path: Path
+    serve: Servers, clients: Clients, tmp_path: Path, watched: list[psutil.Process]
 ) -> None:
     server = await serve(data_dir=tmp_path / "data", workers=2, **LONG_LEASE)
     urls = urls_of(server)
     players = [await clients(url).join() for url in urls]
     acked = [await player.added(5) for player in players]
     workers = list(workers_of(server).values())
+    watched += workers
     await server.kill()
     assert all(code in (4010, 1006) for code in [await player.closed() for player in players])
     # One node now, without workers: it has all the rooms at once.
