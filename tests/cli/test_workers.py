@@ -75,61 +75,61 @@ async def back(client: Client, before: Connection) -> Connection:
 
 
 @pytest.fixture
-async def three(serve: Servers) -> Server:
-    return await serve(workers=3, **LONG_LEASE)
+async def two(serve: Servers) -> Server:
+    return await serve(workers=2, **LONG_LEASE)
 
 
-async def test_each_worker_answers_on_a_port_of_its_own(three: Server) -> None:
-    urls = urls_of(three)
-    assert 3 == len(set(urls))
-    assert sorted(map(port_of, urls)) == sorted(workers_of(three))
-    assert [True] * 3 == [await is_ready(url) for url in urls]
+async def test_each_worker_answers_on_a_port_of_its_own(two: Server) -> None:
+    urls = urls_of(two)
+    assert 2 == len(set(urls))
+    assert sorted(map(port_of, urls)) == sorted(workers_of(two))
+    assert [True] * 2 == [await is_ready(url) for url in urls]
 
 
-async def test_every_worker_seats_players_in_every_room(three: Server, clients: Clients) -> None:
-    at = [clients(url) for url in urls_of(three)]
+async def test_every_worker_seats_players_in_every_room(two: Server, clients: Clients) -> None:
+    at = [clients(url) for url in urls_of(two)]
     host = await at[1].join("counter", "create")
     seats = [await client.matchmake("joinById", host.room_id) for client in at]
-    address = urls_of(three)[1].removeprefix("http://")
-    assert [(address, host.seat["processId"])] * 3 == [(seat["publicAddress"], seat["processId"]) for seat in seats]
+    address = urls_of(two)[1].removeprefix("http://")
+    assert [(address, host.seat["processId"])] * 2 == [(seat["publicAddress"], seat["processId"]) for seat in seats]
     # Dialled where they asked, as behind a balancer, they all play in the one room.
     players = [await client.enter(seat) for client, seat in zip(at, seats, strict=True)]
     acked = [await player.added() for player in players]
-    assert [3] * 3 == [(await player.caught_up(acked[-1]))["total"] for player in players]
+    assert [2] * 2 == [(await player.caught_up(acked[-1]))["total"] for player in players]
 
 
-async def test_a_killed_worker_is_back_on_its_port_and_its_rooms_go_on(three: Server, clients: Clients) -> None:
-    url = urls_of(three)[1]
+async def test_a_killed_worker_is_back_on_its_port_and_its_rooms_go_on(two: Server, clients: Clients) -> None:
+    url = urls_of(two)[1]
     client = clients(url)
     player = await client.join()
     await player.added(5)
-    before = workers_of(three)
+    before = workers_of(two)
     before[port_of(url)].kill()
     await player.closed()
     player = await back(client, player)
     last = await player.added(2)
     assert (7, 2) == ((await player.caught_up(last))["total"], player.epoch)
-    after = workers_of(three)
+    after = workers_of(two)
     assert [port_of(url)] == [port for port in before if before[port] != after[port]]
 
 
-async def test_a_signal_drains_all_workers_within_five_seconds(three: Server, clients: Clients) -> None:
-    players = [await clients(url).join() for url in urls_of(three)]
-    workers = list(workers_of(three).values())
+async def test_a_signal_drains_all_workers_within_five_seconds(two: Server, clients: Clients) -> None:
+    players = [await clients(url).join() for url in urls_of(two)]
+    workers = list(workers_of(two).values())
     began = time.monotonic()
-    assert 0 == await three.stop()
+    assert 0 == await two.stop()
     assert time.monotonic() - began < 5
-    assert [4010] * 3 == [await player.closed() for player in players]
+    assert [4010] * 2 == [await player.closed() for player in players]
     await gone(workers)
-    assert 3 == three.log.read_text().count('"reason":"drain"')
+    assert 2 == two.log.read_text().count('"reason":"drain"')
 
 
-async def test_workers_that_do_not_take_the_signal_are_killed(three: Server) -> None:
-    workers = list(workers_of(three).values())
+async def test_workers_that_do_not_take_the_signal_are_killed(two: Server) -> None:
+    workers = list(workers_of(two).values())
     for worker in workers:
         worker.suspend()
-    three.signal(signal.SIGTERM)
-    assert 0 == await three.ended(within_s=6)
+    two.signal(signal.SIGTERM)
+    assert 0 == await two.ended(within_s=6)
     await gone(workers)
 
 
@@ -217,14 +217,14 @@ async def test_a_worker_that_cannot_begin_stops_the_start(serve: Servers, tmp_pa
 
 
 @needs_node
-async def test_an_sdk_joins_a_room_of_another_worker_and_survives_its_workers_death(three: Server) -> None:
-    first, second, _ = urls_of(three)
+async def test_an_sdk_joins_a_room_of_another_worker_and_survives_its_workers_death(two: Server) -> None:
+    first, second = urls_of(two)
     async with puppet("0.18") as host, puppet("0.18") as guest:
         there = await host.join(second, "create", "counter")
         room = await guest.join(first, "joinById", there.room_id)
         await room.send("intent.add", {"seq": 1, "amount": 5})
         await room.message("event.ack", seq=1)
-        workers_of(three)[port_of(second)].kill()
+        workers_of(two)[port_of(second)].kill()
         await room.expect("drop", code=1006)
         await room.expect("reconnect")
         await room.send("intent.add", {"seq": 2, "amount": 2})
