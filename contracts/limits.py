@@ -87,6 +87,8 @@ FLOOD_BYTES_PER_S = 256 * 1024
 UNREADABLE_MAX = 10
 #: Frames taken before the join byte; past it the connection closes 4505.
 PARKED_FRAMES_MAX = 256
+#: From finding a room's owner to its TCP connection; past it the client is told to come back.
+RELAY_CONNECT_S = 2.0
 #: Connections of one node.
 CONNECTIONS_MAX = 12_000
 #: Seats of a room that names no number of its own.
@@ -110,6 +112,9 @@ OUTCOMES_MAX = 512
 OUTCOMES_IN_SNAPSHOT_MAX = 64
 #: Two connections of a session may have their tokens count at once: the one it came with and the one it was given.
 TOKENS_MAX = 2
+#: A session of another node's room is to end: times that its node is told, and between two of them.
+EVICTION_ATTEMPTS_MAX = 15
+EVICTION_PAUSE_S = 0.2
 #: Attempts of a matchmaking call at a room that was full or gone when reached.
 PLACE_ATTEMPTS_MAX = 5
 
@@ -153,3 +158,5 @@ LEASE_RENEW_S = 3.0
 DRAIN_S = 2.5
 CLOSE_ALL_S = 1.0
 STOP_DATABASES_S = 1.0
+#: A supervisor's workers all drain at once; those that take longer are killed.
+STOP_WORKERS_S = 3.8

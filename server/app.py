@@ -8,15 +8,14 @@ is true is in PostgreSQL, and the next start finds it.
 """
 
 import asyncio
-import os
 import resource
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from importlib.metadata import version
-from pathlib import Path
 from random import SystemRandom
 
 import structlog
@@ -31,33 +30,39 @@ from server.core.colyseus.frames import room_data
 from server.core.colyseus.pack import pack
 from server.core.faults import Fault, Fenced
 from server.core.identifiers import new_id
-from server.embedded import Embedded, start_embedded
+from server.databases import open_databases
 from server.exit_codes import ExitCode
 from server.games import known_games
 from server.ops import health
 from server.ops.dependencies import Dependency
 from server.ops.loop_lag import watch_loop_lag
 from server.ops.prober import Prober
+from server.place import Place, address_of, listen
 from server.presence import Store
 from server.runtime.garbage import set_start_aside
 from server.runtime.tasks import Tasks
 from server.settings import Settings
-from server.storage import migrations
 from server.storage.database import Database
 
 _log = structlog.get_logger(service="app")
 
 
-class CannotListen(OSError):
-    """The address is taken or not ours to have; the text names it."""
-
-
 class App:
     """One node, from its settings to its end."""
 
-    def __init__(self, settings: Settings, announce: Callable[[str], None], say: Callable[[str], None]) -> None:
-        """`announce` gets the one line that says where the server is, once ready; `say` what takes time before."""
+    def __init__(
+        self,
+        settings: Settings,
+        announce: Callable[[str], None],
+        say: Callable[[str], None],
+        place: Place | None = None,
+    ) -> None:
+        """
+        `announce` gets the one line that says where the server is, once ready; `say` what takes time before. `place`:
+        a supervisor has made this node one of its workers.
+        """
         self._settings = settings
+        self._place = place
         self._announce_ready = announce
         self._say = say
         self._exit_code = ExitCode.OK
@@ -65,7 +70,6 @@ class App:
         self._random = SystemRandom()
         self._is_doomed = False
         self._draining: asyncio.Task[None] | None = None
-        self._embedded: Embedded | None = None
 
     async def run(self) -> ExitCode:
         """
@@ -75,29 +79,27 @@ class App:
         """
         _raise_open_files()
         async with AsyncExitStack() as ends:
-            database_url, redis_url, home = await self._databases(ends)
-            listener = ends.enter_context(_listen(self._settings.host, self._settings.port))
-            database = await ends.enter_async_context(Database(database_url, new_id(self._random)))
-            store = Store(redis_url)
+            databases = await open_databases(self._settings, ends, self._say)
+            ends.push_async_callback(self._tasks.stop)
+            if databases.embedded is not None:
+                self._tasks.start(databases.embedded.watch(), "embedded databases")
+            home = databases.home if self._place is None else self._place.home
+            listener = ends.enter_context(self._listener())
+            database = await ends.enter_async_context(Database(databases.database_url, new_id(self._random)))
+            store = Store(databases.redis_url)
             ends.push_async_callback(store.aclose)
             ends.push_async_callback(self._tasks.stop)
-            self._address = _address(listener)
+            self._address = address_of(listener)
             await self._compose(database, store)
             self._follow_signals()
             await self._node.start(home, self._address)
             await self._serve(listener)
         return self._exit_code
 
-    async def _databases(self, ends: AsyncExitStack) -> tuple[str, str, str | None]:
-        """URLs of PostgreSQL and Redis, and the data folder's id when they are embedded."""
-        settings = self._settings
-        if settings.database_url and settings.redis_url:
-            await migrations.check(settings.database_url)
-            return settings.database_url, settings.redis_url, None
-        self._embedded = embedded = await start_embedded(Path(settings.data_dir), self._say)
-        ends.push_async_callback(embedded.stop, limits.STOP_DATABASES_S)
-        await migrations.up(embedded.database_url)
-        return embedded.database_url, embedded.redis_url, embedded.folder.home_id
+    def _listener(self) -> socket.socket:
+        if self._place is not None:
+            return socket.socket(fileno=self._place.listener)
+        return listen(self._settings.host, self._settings.port)
 
     # -- composition ----------------------------------------------------------------------------------------------
 
@@ -142,8 +144,6 @@ class App:
         self._prober.start()
         self._tasks.start(watch_loop_lag(self._metrics.loop_lag_seconds.observe), "loop lag")
         self._tasks.start(self._desk.watch(), "connections")
-        if self._embedded is not None:
-            self._tasks.start(self._embedded.watch(), "embedded databases")
         await self._server.serve([listener])
 
     def _is_ready(self) -> None:
@@ -167,6 +167,8 @@ class App:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal)
+        if self._place is not None:
+            loop.add_reader(sys.stdin, self._on_orphaned)
 
     def _on_signal(self) -> None:
         if not self._server.should_exit:
@@ -175,6 +177,12 @@ class App:
         elif self._draining is not None:
             _log.warning("a second signal ends the drain")
             self._draining.cancel()
+
+    def _on_orphaned(self) -> None:
+        """The supervisor is dead. So is its claim to the data folder: whoever starts there next needs the port."""
+        asyncio.get_running_loop().remove_reader(sys.stdin)
+        self._server.stop_listening()
+        self._end("the supervisor is gone", None)
 
     # -- what happens to it ---------------------------------------------------------------------------------------
 
@@ -186,9 +194,9 @@ class App:
     def _on_crash(self, task: str, error: BaseException) -> None:
         self._end(f"the task {task!r} crashed", error)
 
-    def _end(self, why: str, error: BaseException) -> None:
+    def _end(self, why: str, error: BaseException | None) -> None:
         if not self._is_doomed:
-            _log.critical(why, error=repr(error))
+            _log.critical(why, error=repr(error) if error else None)
             self._is_doomed = True
             self._exit_code = ExitCode.DOUBT
             self._server.stop()
@@ -223,21 +231,6 @@ class App:
             is_draining=self._node.is_draining or self._is_doomed,
         )
         return health.readiness(self._postgres, self._redis, facts)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """The listening socket. Raises CannotListen."""
-    try:
-        return socket.create_server((host, port), backlog=2048, reuse_port=False)
-    except OSError as error:
-        # Python's text repeats the address; but a host that is not found has no number of the system's.
-        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        raise CannotListen(f"cannot listen on {host}:{port}: {why}") from error
-
-
-def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _raise_open_files() -> None:

@@ -21,17 +21,19 @@ from server.edge.arrivals import Arrivals
 from server.edge.auth import Authority, load_jwks
 from server.edge.desk import Desk
 from server.edge.doorway import Doorway
+from server.edge.evictions import Evictions
 from server.edge.gatehouse import Gatehouse
 from server.edge.http import Health, Routes
 from server.edge.logout import Logout
 from server.edge.matchmaking import Matchmaker
 from server.edge.origins import Origins
 from server.edge.peers import PeerRate
+from server.edge.relay import RelayMark
 from server.edge.server import BoundedHttp, Server
 from server.edge.transport import uvicorn_protocol
 from server.ops import health
 from server.ops.metrics import Metrics
-from server.presence import Directory, Reservations, Revocations, Sessions, Store
+from server.presence import Bus, Directory, Reservations, Revocations, Sessions, Store
 from server.rooms.base import Room
 from server.runtime.clock import unix_ms
 from server.runtime.identity import Identity
@@ -41,7 +43,7 @@ from server.runtime.runner import Pace
 from server.runtime.tasks import Tasks
 from server.settings import PREFIX, BadSetting, Problem, Settings
 from server.storage.database import Database
-from server.storage.secrets import jwt_secret
+from server.storage.secrets import jwt_secret, relay_secret
 from server.storage.stores import Stores, stores_of
 
 PAGE = Path(__file__).parent / "web" / "dist"
@@ -149,12 +151,18 @@ async def compose_edge(stand: Stand, node: Node, version: VersionAnswer, hooks: 
     authority = await _authority(settings, stand.database)
     reservations = Reservations(stand.store)
     gatehouse = Gatehouse(authority, Revocations(stand.store), settings.guests, settings.access_token_s, random)
-    logout = Logout(node, stand.sessions, gatehouse, unix_ms, random)
-    arrivals = Arrivals(node, reservations, stores.characters, metrics, unix_ms, random)
+    bus = Bus(stand.store, random)
+    evictions = Evictions(node, bus, stores.characters, stand.tasks, unix_ms, random)
+    stand.tasks.start(bus.listen(lambda: node.node_id, evictions.heard), "bus")
+    logout = Logout(node, stand.sessions, evictions, gatehouse)
+    arrivals = Arrivals(node, reservations, stores.characters, evictions, metrics, unix_ms, random)
     origins = Origins(settings.allowed_origins)
+    relay_mark = RelayMark(await relay_secret(stand.database))
     desk = Desk(
+        node,
         origins,
         _rate_of(settings, "connections", settings.connect_rate, settings.connect_burst),
+        relay_mark,
         metrics,
         stand.tasks,
         unix_ms,
@@ -166,6 +174,8 @@ async def compose_edge(stand: Stand, node: Node, version: VersionAnswer, hooks: 
     matchmaker = Matchmaker(
         node,
         stores.rooms,
+        stand.directory,
+        stand.sessions,
         reservations,
         settings.seat_reservation_s,
         settings.public_address or None,

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -59,6 +60,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: Annotated[
         int, about("TCP port of HTTP and WebSocket; worker k listens on port + k", 2567, ge=0, le=65535)
     ] = 2567
+    workers: Annotated[
+        int, about("node processes on this machine, beside one another on as many ports", 4, "processes", ge=1, le=32)
+    ] = 1
     database_url: Annotated[
         str,
         about(
@@ -255,6 +259,13 @@ def effective(
     ]
 
 
+def environment_of(environ: Mapping[str, str], overrides: Mapping[str, object]) -> dict[str, str]:
+    """The environment of a child for which these settings count, by field name, and else those of `environ`."""
+    variables = {f"{PREFIX}{name.upper()}": as_text(value) for name, value in overrides.items()}
+    files = {f"{variable}_FILE" for variable in variables}
+    return {name: text for name, text in environ.items() if name not in files} | variables
+
+
 def _variable(setting: Declared) -> str:
     return PREFIX + setting.name.upper()
 
@@ -302,6 +313,13 @@ def _contradictions(settings: Settings) -> Iterator[Problem]:
     if settings.hold_s <= settings.seat_reservation_s:
         why = f"must be above {PREFIX}SEAT_RESERVATION_S ({settings.seat_reservation_s:g}), or a return comes too late"
         yield Problem(f"{PREFIX}HOLD_S", why, f"{settings.seat_reservation_s * 4:g}")
+
+    if settings.port and settings.port + settings.workers - 1 > 65535:
+        why = f"is too high for {settings.workers} workers: each has a port of its own"
+        yield Problem(f"{PREFIX}PORT", why, f"{65536 - settings.workers}")
+    if settings.workers > 1 and settings.public_address and not urlsplit(f"//{settings.public_address}").port:
+        why = "must name a port where there is more than one worker: clients dial worker k at port + k"
+        yield Problem(f"{PREFIX}PUBLIC_ADDRESS", why, f"{settings.public_address.partition('/')[0]}:2567")
 
 
 def _half_a_pair(settings: Settings) -> Iterator[Problem]:

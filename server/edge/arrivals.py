@@ -8,12 +8,13 @@ Whoever has the player's character elsewhere is ended first (4501), and what tha
 behind is durable before the character is taken here.
 """
 
+import asyncio
 from random import SystemRandom
 
 import msgspec
 import structlog
 
-from contracts import PROTOCOL_VERSION
+from contracts import PROTOCOL_VERSION, limits
 from contracts.codes import CloseCode, MatchmakeCode, RejectCode
 from contracts.events import VersionMismatch
 from contracts.http import CharacterProfile
@@ -27,7 +28,7 @@ from server.core.reject import Reject
 from server.core.seats import Membership, Player
 from server.core.tokens import Dial
 from server.edge.connection import Connection
-from server.edge.matchmaking import elsewhere
+from server.edge.evictions import Eviction, Evictions
 from server.ops.metrics import Metrics
 from server.presence.reservations import Reservation, Reservations
 from server.runtime.clock import Clock
@@ -41,8 +42,6 @@ _log = structlog.get_logger(service="arrivals")
 
 _EXPIRED_SEAT = "seat reservation expired."
 _EXPIRED_TOKEN = "reconnection token invalid or expired."
-#: Times the character may have moved on while we fetched it.
-_CHARACTER_ATTEMPTS_MAX = 3
 
 
 def new_profile(name: str) -> bytes:
@@ -56,6 +55,7 @@ class Arrivals:
         node: Node,
         reservations: Reservations,
         characters: Characters,
+        evictions: Evictions,
         metrics: Metrics,
         clock: Clock,
         random: SystemRandom,
@@ -63,6 +63,7 @@ class Arrivals:
         self._node = node
         self._reservations = reservations
         self._characters = characters
+        self._evictions = evictions
         self._metrics = metrics
         self._clock = clock
         self._random = random
@@ -176,7 +177,7 @@ class Arrivals:
         """The room; None if there is none. Raises a Fault also while another node, thought to live, has it."""
         found = await self._node.room(room_id)
         if isinstance(found, OwnedBy):
-            raise elsewhere(found)
+            raise Unavailable(f"the room belongs to node {found.node_id}", "refused")
         return found
 
     def _refuse_token(self, connection: Connection) -> None:
@@ -191,22 +192,11 @@ class Arrivals:
         if not runner.room.rules.takes_characters:
             return None
         default = new_profile(player.name)
-        for _ in range(_CHARACTER_ATTEMPTS_MAX):
+        for _ in range(limits.EVICTION_ATTEMPTS_MAX):
             row = await self._characters.get_or_create(self._node.node_id, player.player_id, player.name, default)
             if row.room_id is None or row.session_id is None:
                 return row
-            await self._bring_home(row, row.room_id, row.session_id)
+            holder = Eviction(row.room_id, row.player_id, row.session_id, CloseCode.REPLACED, "joined elsewhere")
+            if await self._evictions.end(holder) is None:
+                await asyncio.sleep(limits.EVICTION_PAUSE_S)
         raise Unavailable("the player's character is still elsewhere")
-
-    async def _bring_home(self, row: CharacterRow, room_id: str, session_id: str) -> None:
-        """End the session that has the character; or, if that is over, take the character out of its hands."""
-        holder = await self._room(room_id)
-        seat = None if holder is None else holder.room.seats.get(session_id)
-        if holder is not None and seat is not None:
-            holder.step(
-                lambda room: room.terminate(seat, CloseCode.REPLACED, "joined elsewhere", self._clock(), self._random)
-            )
-        if holder is not None:
-            await holder.durable()
-        if seat is None:
-            await self._characters.give_back_orphan(self._node.node_id, row.player_id, room_id, session_id, row.profile)

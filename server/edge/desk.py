@@ -4,6 +4,8 @@ Desk: all connections of the process, from their handshake to their end.
 It decides before the upgrade who may connect at all, starts each arrival, and once a second
 looks at every connection's clock: silent ones are pinged and then cut, and one that has not
 answered JOIN_ROOM in time is closed 4010, so that its token counts again.
+
+A dial for a room that is active here is answered at once; where any other goes, `routing.py` finds out.
 """
 
 import asyncio
@@ -23,9 +25,12 @@ from server.core.link import Stage
 from server.edge.connection import Connection, Dialled
 from server.edge.origins import Origins
 from server.edge.peers import PeerRate
-from server.edge.transport import Endpoint, Refusal, UpgradeRequest, Wire
+from server.edge.relay import RelayMark
+from server.edge.routing import Routing
+from server.edge.transport import Endpoint, Later, Refusal, UpgradeRequest, Wire
 from server.ops.metrics import Metrics
 from server.runtime.clock import Clock
+from server.runtime.node import Node
 from server.runtime.tasks import Tasks
 
 _log = structlog.get_logger(service="edge")
@@ -34,12 +39,16 @@ _log = structlog.get_logger(service="edge")
 _ROOM_PATH = re.compile(r"/[A-Za-z0-9_-]+/([A-Za-z0-9_-]+)")
 _WATCH_S = 1.0
 
+_SHUTTING_DOWN = Refusal(503, "the server is shutting down", 1)
+
 
 class Desk:
     def __init__(
         self,
+        node: Node,
         origins: Origins,
         rate: PeerRate,
+        relay_mark: RelayMark,
         metrics: Metrics,
         tasks: Tasks,
         clock: Clock,
@@ -48,8 +57,10 @@ class Desk:
         log_out: Callable[[str], Awaitable[None]],
         troubles: Callable[[], Iterable[bytes]],
     ) -> None:
+        self._node = node
         self._origins = origins
         self._rate = rate
+        self._routing = Routing(node, relay_mark, tasks, clock, self._changed)
         self._metrics = metrics
         self._tasks = tasks
         self._clock = clock
@@ -62,16 +73,17 @@ class Desk:
         self._all_gone: asyncio.Event | None = None
         self.is_closed = False
 
-    def accept(self, request: UpgradeRequest) -> Endpoint | Refusal:
+    def accept(self, request: UpgradeRequest) -> Endpoint | Refusal | Later:
         """The transport's question before each upgrade."""
-        retry_after_s = self._rate.retry_after_s(request.peer)
-        if retry_after_s is not None:
+        # A relayed one comes from another node's address, where its client has been counted.
+        is_relayed = self._routing.is_relayed(request.headers)
+        if not is_relayed and (retry_after_s := self._rate.retry_after_s(request.peer)) is not None:
             return Refusal(429, "too many connections from this address; try again in a moment", retry_after_s)
         if not self._origins.allow(request.headers.get("origin"), request.headers.get("host")):
             return Refusal(403, "this origin may not connect")
         if self.is_closed:
-            return Refusal(503, "the server is shutting down", 1)
-        if len(self._connections) >= self._connections_max:
+            return _SHUTTING_DOWN
+        if len(self._connections) + self._routing.relays + self._routing.held >= self._connections_max:
             return Refusal(503, "too many connections", 5)
         if request.path == "/":
             return Latency(self._tasks)
@@ -81,9 +93,17 @@ class Desk:
         if match is None or not is_id(session_id):
             return Refusal(404, "expected /{processId}/{roomId}?sessionId=...")
         token = query.get("reconnectionToken", [None])[0]
-        connection = Connection(Dialled(match[1], session_id, token, request.peer), self, self._clock)
+        dialled = Dialled(match[1], session_id, token, request.peer)
+        if self._node.active(dialled.room_id) is not None:
+            return self._here(dialled)
+        return self._routing.later(dialled.room_id, request.headers, lambda: self._here(dialled))
+
+    def _here(self, dialled: Dialled) -> Connection | Refusal:
+        if self.is_closed:
+            return _SHUTTING_DOWN
+        connection = Connection(dialled, self, self._clock)
         self._connections.add(connection)
-        self._metrics.connections.set(len(self._connections))
+        self._changed()
         return connection
 
     def arrive(self, connection: Connection) -> None:
@@ -96,13 +116,18 @@ class Desk:
 
     def closed(self, connection: Connection, code: int) -> None:
         self._connections.discard(connection)
-        self._metrics.connections.set(len(self._connections))
+        self._changed()
         self._metrics.disconnect_counted(code)
-        if self._all_gone is not None and not self._connections:
-            self._all_gone.set()
         _log.debug(
             "connection closed", room=connection.dialled.room_id, session=connection.dialled.session_id, code=code
         )
+
+    def _changed(self) -> None:
+        """There are more or fewer sockets."""
+        sockets = len(self._connections) + self._routing.relays
+        self._metrics.connections.set(sockets)
+        if self._all_gone is not None and sockets == 0:
+            self._all_gone.set()
 
     def log_out(self, player_id: str) -> None:
         async def log_out() -> None:
@@ -117,6 +142,7 @@ class Desk:
             now_ms = self._clock()
             for connection in list(self._connections):
                 self._look_at(connection, now_ms)
+            self._routing.look()
 
     def _look_at(self, connection: Connection, now_ms: int) -> None:
         silent_s = (now_ms - connection.heard_at_ms) / 1000
@@ -129,8 +155,9 @@ class Desk:
             connection.ping()
 
     async def gone(self, timeout_s: float) -> None:
-        """Wait until all connections have ended, then cut what is left."""
-        if self._connections:
+        """Cut the relays, wait until all connections have ended, then cut what is left of them."""
+        self._routing.cut_all()
+        if self._connections or self._routing.relays:
             self._all_gone = asyncio.Event()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._all_gone.wait(), timeout_s)

@@ -212,8 +212,8 @@ class Routes:
         token = options.get("reconnectionToken")
         if not isinstance(token, str) or not token:
             raise NoSeat(MatchmakeCode.UNHANDLED, "'reconnectionToken' must be provided for reconnection.")
-        seat, member = await self._matchmaker.returning(room_id, token)
-        check_version(member.protocol_version, may_be_missing=True)
+        seat, spoken = await self._matchmaker.returning(room_id, token)
+        check_version(spoken, may_be_missing=True)
         return answer(seat)
 
 

@@ -1,29 +1,26 @@
 """Logout: a player's sessions end, wherever their rooms are, and their tokens count no more."""
 
-from random import SystemRandom
+import asyncio
 
 import structlog
 
+from contracts import limits
 from contracts.codes import CloseCode
-from server.core.faults import Fault
+from server.core.faults import Fault, Unavailable
+from server.edge.evictions import Eviction, Evictions
 from server.edge.gatehouse import Gatehouse
 from server.presence.sessions import Sessions
-from server.runtime.clock import Clock
 from server.runtime.node import Node, TooManyRooms
-from server.runtime.runner import RoomRunner
 
 _log = structlog.get_logger(service="logout")
 
 
 class Logout:
-    def __init__(
-        self, node: Node, sessions: Sessions, gatehouse: Gatehouse, clock: Clock, random: SystemRandom
-    ) -> None:
+    def __init__(self, node: Node, sessions: Sessions, evictions: Evictions, gatehouse: Gatehouse) -> None:
         self._node = node
         self._sessions = sessions
+        self._evictions = evictions
         self._gatehouse = gatehouse
-        self._clock = clock
-        self._random = random
 
     async def of_player(self, player_id: str) -> None:
         """What `session.logout` asks for: no token of the player's counts from now on. Raises nothing."""
@@ -34,27 +31,24 @@ class Logout:
             _log.warning("a logout could not be finished", player=player_id, fault=str(fault))
 
     async def end_sessions(self, player_id: str) -> int:
-        """
-        Ends the player's sessions with a last delta and 4504, and returns how many, once that is durable.
-
-        Rooms that sleep are activated for it: a held session would else outlive its player's logout. Raises a Fault.
-        """
+        """Ends the player's sessions with a last delta and 4504, and returns how many, once that is durable. Raises a
+        Fault, or TooManyRooms."""
         room_ids = {record.room_id for record in await self._sessions.of_player(player_id)}
         room_ids |= {runner.room.room_id for runner in self._node.rooms if runner.room.seats.of_player(player_id)}
-        ended = 0
-        for room_id in room_ids:
-            runner = await self._node.room(room_id)
-            if isinstance(runner, RoomRunner):
-                ended += self._end_in(runner, player_id)
-                await runner.durable()
-        return ended
+        return sum([await self._end_in(room_id, player_id) for room_id in room_ids])
 
-    def _end_in(self, runner: RoomRunner, player_id: str) -> int:
-        seats = runner.room.seats.of_player(player_id)
-        for seat in seats:
-            runner.step(
-                lambda room, seat=seat: room.terminate(  # type: ignore[misc]
-                    seat, CloseCode.LOGGED_OUT, "logged out", self._clock(), self._random
-                )
-            )
-        return len(seats)
+    async def _end_in(self, room_id: str, player_id: str) -> int:
+        eviction = Eviction(room_id, player_id, None, CloseCode.LOGGED_OUT, "logged out")
+        known = await self._count(room_id, player_id)
+        for _ in range(limits.EVICTION_ATTEMPTS_MAX):
+            ended = await self._evictions.end(eviction)
+            if ended is not None:
+                return ended
+            await asyncio.sleep(limits.EVICTION_PAUSE_S)
+            if await self._count(room_id, player_id) == 0:
+                return known
+        raise Unavailable("a node that has a session of the player does not answer")
+
+    async def _count(self, room_id: str, player_id: str) -> int:
+        """The player's sessions in the room, as its owner has told Redis."""
+        return sum(record.room_id == room_id for record in await self._sessions.of_player(player_id))

@@ -9,6 +9,9 @@ Matchmaking: from "let me in" to a seat reservation, by Colyseus' five methods.
 
 A seat is promised in Redis by one call; the room itself decides when the socket arrives. Callers
 of the same name create one after the other, so that a crowd gets one room and not a hundred.
+
+Any node answers for all rooms. Of a room that another living node owns it knows what that has told
+Redis: its listing, and its sessions' records with the hashes of their tokens.
 """
 
 from collections.abc import Mapping
@@ -23,13 +26,16 @@ from contracts.http import Seat, SeatRoom
 from server.core.faults import Unavailable
 from server.core.identifiers import new_id, token_hash
 from server.core.permissions import JOIN, permissions_of
-from server.core.seats import Membership, Player
-from server.presence.directory import FilterValue
+from server.core.seats import Player
+from server.presence.directory import Directory, FilterValue
 from server.presence.reservations import Placed, Refusal, Reservation, Reservations
+from server.presence.sessions import Sessions
 from server.runtime.locks import Locks
 from server.runtime.node import Node
 from server.runtime.runner import RoomRunner
 from server.storage.rooms import OwnedBy, Rooms
+
+_EXPIRED_TOKEN = "reconnection token invalid or expired."
 
 METHODS = ("create", "join", "joinOrCreate", "joinById", "reconnect")
 
@@ -56,6 +62,8 @@ class Matchmaker:
         self,
         node: Node,
         rooms: Rooms,
+        directory: Directory,
+        sessions: Sessions,
         reservations: Reservations,
         reservation_s: float,
         public_address: str | None,
@@ -63,6 +71,8 @@ class Matchmaker:
     ) -> None:
         self._node = node
         self._rooms = rooms
+        self._directory = directory
+        self._sessions = sessions
         self._reservations = reservations
         self._ttl_ms = int(reservation_s * 1000)
         self._public_address = public_address
@@ -81,18 +91,31 @@ class Matchmaker:
             return await self._in_new_room(name_or_id, applicant)
         return await self._in_any_room(name_or_id, applicant, may_create=method == "joinOrCreate")
 
-    async def returning(self, room_id: str, token: str) -> tuple[Seat, Membership]:
-        """The seat of the session that has the reconnection token. It is used up by the socket, not here."""
-        runner = await self._node.room(room_id)
-        if runner is None:
-            raise NoSeat(MatchmakeCode.BAD_ROOM_ID, f'room "{room_id}" has been disposed.')
-        if not isinstance(runner, RoomRunner):
-            raise elsewhere(runner)
+    async def returning(self, room_id: str, token: str) -> tuple[Seat, str | None]:
+        """The seat of the session that has the reconnection token, which is used up by the socket and not here; and the
+        protocol version that the session speaks. Raises as `seat` does."""
+        found = await self._node.room(room_id)
         presented = token_hash(token)
-        for seat in runner.room.seats:
+        if isinstance(found, OwnedBy):
+            return await self._returning_elsewhere(room_id, found, presented)
+        if found is None:
+            raise NoSeat(MatchmakeCode.BAD_ROOM_ID, f'room "{room_id}" has been disposed.')
+        for seat in found.room.seats:
             if presented in seat.tokens.counting:
-                return self._seat(runner.room.rules.name, room_id, seat.session_id), seat.member
-        raise NoSeat(MatchmakeCode.EXPIRED, "reconnection token invalid or expired.")
+                return self._seat(found.room.rules.name, room_id, seat.session_id), seat.member.protocol_version
+        raise NoSeat(MatchmakeCode.EXPIRED, _EXPIRED_TOKEN)
+
+    async def _returning_elsewhere(self, room_id: str, owner: OwnedBy, presented: bytes) -> tuple[Seat, str | None]:
+        records = await self._sessions.of_room(room_id)
+        listing = await self._directory.get(room_id)
+        if listing is None:
+            # Redis has lost it, and so perhaps the session's record; the owner will write both again.
+            raise _unlisted(owner)
+        for record in records:
+            if presented in record.token_hashes:
+                seat = self._seat(listing.name, room_id, record.session_id, listing.node_id, listing.public_address)
+                return seat, record.protocol_version
+        raise NoSeat(MatchmakeCode.EXPIRED, _EXPIRED_TOKEN)
 
     async def _in_any_room(self, name: str, applicant: Applicant, *, may_create: bool) -> Seat:
         filters = self._filters(name, applicant)
@@ -121,12 +144,12 @@ class Matchmaker:
         return await self._in_our_room(await self._node.create(name, applicant.options), applicant)
 
     async def _in_room(self, room_id: str, applicant: Applicant) -> Seat:
-        runner = await self._node.room(room_id)
-        if runner is None:
-            raise NoSeat(MatchmakeCode.BAD_ROOM_ID, f'room "{room_id}" not found')
-        if not isinstance(runner, RoomRunner):
-            raise elsewhere(runner)
-        return await self._in_our_room(runner, applicant)
+        found = await self._node.room(room_id)
+        if isinstance(found, OwnedBy):
+            return await self._in_room_elsewhere(room_id, found, applicant)
+        if found is None:
+            raise _not_found(room_id)
+        return await self._in_our_room(found, applicant)
 
     async def _in_our_room(self, runner: RoomRunner, applicant: Applicant) -> Seat:
         name, room_id = runner.room.rules.name, runner.room.room_id
@@ -135,13 +158,28 @@ class Matchmaker:
         placed = await self._place(name, room_id, {}, reservation)
         if placed is Refusal.NOT_FOUND and await self._is_forgotten():
             placed = await self._place(name, room_id, {}, reservation)
+        return self._seat_in(name, room_id, placed, reservation)
+
+    async def _in_room_elsewhere(self, room_id: str, owner: OwnedBy, applicant: Applicant) -> Seat:
+        row = await self._rooms.get(room_id)
+        if row is None:
+            raise _not_found(room_id)
+        reservation = self._reservation(applicant)
+        placed = await self._place(row.name, room_id, {}, reservation)
+        if placed is Refusal.NOT_FOUND:
+            # PostgreSQL knows better: its owner has not listed it yet, or Redis has lost that.
+            raise _unlisted(owner)
+        return self._seat_in(row.name, room_id, placed, reservation)
+
+    def _seat_in(self, name: str, room_id: str, placed: Placed | Refusal, reservation: Reservation) -> Seat:
+        """The seat in the room asked for. Raises NoSeat."""
         if isinstance(placed, Placed):
             return self._placed(name, placed, reservation)
         if placed is Refusal.LOCKED:
             raise NoSeat(MatchmakeCode.BAD_ROOM_ID, f'room "{room_id}" is locked')
         if placed is Refusal.FULL:
             raise NoSeat(MatchmakeCode.UNHANDLED, f"{room_id} is already full.")
-        raise NoSeat(MatchmakeCode.BAD_ROOM_ID, f'room "{room_id}" not found')
+        raise _not_found(room_id)
 
     async def _is_forgotten(self) -> bool:
         """Whether Redis had lost what this node has, which it else hears at the next renewal only; now it knows."""
@@ -189,6 +227,9 @@ class Matchmaker:
         )
 
 
-def elsewhere(owner: OwnedBy) -> Unavailable:
-    """Another node has the room and is thought to live."""
-    return Unavailable(f"the room belongs to node {owner.node_id}", "refused")
+def _not_found(room_id: str) -> NoSeat:
+    return NoSeat(MatchmakeCode.BAD_ROOM_ID, f'room "{room_id}" not found')
+
+
+def _unlisted(owner: OwnedBy) -> Unavailable:
+    return Unavailable(f"node {owner.node_id} has the room and has not listed it", "refused")

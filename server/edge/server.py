@@ -92,6 +92,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None], drain: Callable[[], Awaitable[None]]) -> None:
         super().__init__(config)
+        self.servers = []
         self._ready = ready
         self._drain = drain
 
@@ -107,6 +108,11 @@ class Server(uvicorn.Server):
     def stop(self) -> None:
         """Begin the shutdown; idempotent."""
         self.should_exit = True
+
+    def stop_listening(self) -> None:
+        """Let go of the port at once; connections live on. Idempotent."""
+        for server in self.servers:
+            server.close()
 
     async def shutdown(self, sockets: list[Any] | None = None) -> None:
         await self._drain()

@@ -9,10 +9,12 @@ whole, so that writing it again repairs everything; nothing is the only copy of 
     reservations   a seat found, counted and promised in one step; redeemed once
     sessions       the record of each session, with the hashes of its reconnection tokens
     revocations    access tokens that count no more
+    bus            short messages from node to node, which may be lost
 
 Keys are hash-tagged by room name where one call touches several, so each call stays in one slot of a Redis Cluster.
 """
 
+from server.presence.bus import Bus
 from server.presence.directory import Directory, FilterValue, Listing
 from server.presence.reservations import Placed, Refusal, Reservation, Reservations
 from server.presence.revocations import Revocations
@@ -20,6 +22,7 @@ from server.presence.sessions import SessionRecord, Sessions
 from server.presence.store import Store
 
 __all__ = [
+    "Bus",
     "Directory",
     "FilterValue",
     "Listing",

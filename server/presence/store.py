@@ -13,7 +13,9 @@ Why redis-py's pool and connections, and not its clients: they don't tell these 
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,8 @@ PREFIX = "holdfast:"
 TIMEOUT_S = 0.5
 #: Calls at once, each with a connection; those beyond wait for their turn.
 CONNECTIONS_MAX = 64
+#: A subscription in which nothing has come for so long is asked whether it still works.
+LISTEN_S = 1.0
 #: For a turn. Longer than a call, because a rush of players must not look like a Redis that is frozen.
 TURN_S = 2.0
 
@@ -94,6 +98,23 @@ class Store:
             [reply] = await self._call([("EVAL", script.text, *rest)], writes=True)
         return _checked(reply)
 
+    @asynccontextmanager
+    async def subscription(self, channel: str) -> AsyncIterator[Callable[[], Awaitable[bytes | None]]]:
+        """
+        The messages of a channel, by a connection of its own: each call waits for the next, and returns None when none
+        has come for a while. Both raise Unavailable, a call also when Redis no longer answers; messages are lost then.
+        """
+        connection = self._pool.make_connection()  # type: ignore[no-untyped-call]
+        try:
+            with _unavailable():
+                async with asyncio.timeout(TIMEOUT_S):
+                    await connection.connect()
+                    await connection.send_command("SUBSCRIBE", channel)
+                    await connection.read_response(push_request=True)
+            yield partial(_next_message, connection)
+        finally:
+            await connection.disconnect(nowait=True)
+
     async def probe(self) -> Reason | None:
         """Why Redis would not take a write now; None if it took one."""
         try:
@@ -125,6 +146,25 @@ class Store:
             if is_sent and writes:
                 raise OutcomeUnknown(f"redis: {type(error).__name__} after sending", _reason_of(error)) from error
             raise Unavailable(f"redis: {type(error).__name__}", _reason_of(error)) from error
+
+
+async def _next_message(connection: AbstractConnection) -> bytes | None:
+    with _unavailable():
+        reply = await connection.read_response(timeout=LISTEN_S, push_request=True)
+        if reply is None:
+            async with asyncio.timeout(TIMEOUT_S):
+                await connection.send_command("PING")
+                reply = await connection.read_response(push_request=True)
+    is_message = isinstance(reply, list) and reply[0] == b"message"
+    return reply[2] if is_message else None
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    try:
+        yield
+    except (TimeoutError, OSError, vendor.RedisError) as error:
+        raise Unavailable(f"redis: {type(error).__name__}", _reason_of(error)) from error
 
 
 async def _reply(connection: AbstractConnection) -> Any:

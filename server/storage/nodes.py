@@ -59,7 +59,8 @@ class Nodes:
         return bool(row["done"])
 
     async def fence_home(self, home: str, except_node: str | None = None) -> list[str]:
-        """Fence all nodes of a data folder but one, for who holds its lock; returns them. Raises as `fence`."""
+        """Fence all nodes of a home and of the homes in it (`<home>/...`) but one, for who knows that they are dead, as
+        the holder of a data folder's lock does; returns them. Raises as `fence`."""
         rows = await self._database.read("node_living_of_home", home, except_node)
         for row in rows:
             await self.fence(row["node_id"])

@@ -42,6 +42,9 @@ MAY_IMPORT: dict[str, set[str]] = {
 ABOVE = (
     "server.app",
     "server.composition",
+    "server.databases",
+    "server.place",
+    "server.supervisor",
     "server.cli",
     "server.exit_codes",
     "server.games",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from server.settings import BadSetting, Problem, Settings, describe, effective, load
+from server.settings import BadSetting, Problem, Settings, describe, effective, environment_of, load
 
 PASSWORD = "hunter2-canary"
 DATABASE_URL = f"postgresql://player:{PASSWORD}@db.example:5432/holdfast"
@@ -131,6 +131,8 @@ def test_only_secrets_can_come_from_files() -> None:
     [
         ({"HOLDFAST_LEASE_RENEW_S": "6"}, "HOLDFAST_LEASE_RENEW_S"),
         ({"HOLDFAST_HOLD_S": "15"}, "HOLDFAST_HOLD_S"),
+        ({"HOLDFAST_WORKERS": "4", "HOLDFAST_PORT": "65533"}, "HOLDFAST_PORT"),
+        ({"HOLDFAST_WORKERS": "2", "HOLDFAST_PUBLIC_ADDRESS": "game.example"}, "HOLDFAST_PUBLIC_ADDRESS"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(environ: dict[str, str], variable: str) -> None:
@@ -160,6 +162,14 @@ def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(JWT_SECRET)
     environ = {"HOLDFAST_JWT_SECRET": JWT_SECRET, "HOLDFAST_JWT_SECRET_FILE": str(tmp_path / "secret")}
     assert [problem.variable for problem in problems_of(environ)] == ["HOLDFAST_JWT_SECRET"]
+
+
+def test_a_child_finds_the_settings_that_it_is_given_and_those_of_its_parent(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("postgresql://elsewhere/")
+    environ = {"HOLDFAST_DATABASE_URL_FILE": str(tmp_path / "url"), "HOLDFAST_PORT": "3000", "PATH": "/bin"}
+    given = environment_of(environ, {"database_url": DATABASE_URL, "workers": 1})
+    assert (DATABASE_URL, 3000, 1) == ((child := load(given)).database_url, child.port, child.workers)
+    assert "/bin" == given["PATH"]
 
 
 def test_the_effective_values_name_their_source_and_mask_secrets() -> None:

@@ -62,6 +62,13 @@ async def test_who_holds_a_data_folder_fences_all_who_had_it_before(nodes: Nodes
         await nodes.renew(node_id, LEASE_S)
 
 
+async def test_a_home_holds_the_homes_of_its_workers(nodes: Nodes) -> None:
+    for node_id, home in (("node-0", "home/0"), ("node-1", "home/1"), ("node-10", "home/10"), ("node-far", "home2/0")):
+        await nodes.register(node_id, home, "", LEASE_S)
+    assert ["node-1"] == await nodes.fence_home("home/1")
+    assert {"node-0", "node-10"} == set(await nodes.fence_home("home"))
+
+
 async def test_a_retired_node_writes_no_more(nodes: Nodes) -> None:
     await nodes.retire(ME)
     with pytest.raises(Fenced):

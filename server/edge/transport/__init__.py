@@ -4,9 +4,9 @@ import asyncio
 from functools import partial
 from typing import Literal, cast
 
-from server.edge.transport.base import Accept, Endpoint, Refusal, UpgradeRequest, Wire
+from server.edge.transport.base import Accept, Endpoint, Held, Later, Refusal, UpgradeRequest, Wire
 
-__all__ = ["Accept", "Endpoint", "Refusal", "UpgradeRequest", "Wire", "uvicorn_protocol"]
+__all__ = ["Accept", "Endpoint", "Held", "Later", "Refusal", "UpgradeRequest", "Wire", "uvicorn_protocol"]
 
 
 def uvicorn_protocol(transport: Literal["picows", "websockets"], accept: Accept) -> type[asyncio.Protocol]:

@@ -3,9 +3,11 @@ What the socket layer and its users know of each other.
 
 A client's upgrade request becomes an `UpgradeRequest`; the edge's `Accept` answers it with a
 `Refusal` (HTTP, no WebSocket) or with an `Endpoint`, which from then on hears whole messages and
-speaks through its `Wire`. All calls are synchronous and on the event loop's thread.
+speaks through its `Wire`; or with `Later`, and then says so to the `Held` upgrade. All calls are
+synchronous and on the event loop's thread.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeAlias
 
@@ -81,5 +83,24 @@ class Endpoint(Protocol):
         """
 
 
-#: Decides at once, before the upgrade is answered. An endpoint that it returns will be opened.
-Accept: TypeAlias = Callable[[UpgradeRequest], Endpoint | Refusal]
+class Held(Protocol):
+    """An upgrade that waits for its answer, unread. One of the two methods ends the wait, unless the socket is gone."""
+
+    @property
+    def is_gone(self) -> bool:
+        """The socket has ended meanwhile; there is nothing left to answer."""
+
+    def answer(self, verdict: Endpoint | Refusal) -> None: ...
+
+    def hand_over(self, protocol: asyncio.Protocol) -> bytes:
+        """Give the socket, unanswered, to this protocol, and read it again; returns the request's bytes."""
+
+
+class Later(msgspec.Struct, frozen=True):
+    """The answer takes a moment: the upgrade is held, and given to `ask`."""
+
+    ask: Callable[[Held], None]
+
+
+#: Decides before the upgrade is answered. An endpoint that it returns will be opened.
+Accept: TypeAlias = Callable[[UpgradeRequest], Endpoint | Refusal | Later]

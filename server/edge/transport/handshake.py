@@ -15,7 +15,7 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 from contracts import limits
-from server.edge.transport.base import Accept, Endpoint, Refusal, UpgradeRequest
+from server.edge.transport.base import Accept, Endpoint, Later, Refusal, UpgradeRequest
 
 _log: Final = structlog.get_logger()
 
@@ -26,7 +26,18 @@ class Agreement(msgspec.Struct, frozen=True):
     protocol: ServerProtocol  #: open, with the 101 response waiting to be sent
 
 
-def negotiate(request_bytes: bytes, peer: str, accept: Accept) -> Agreement | Refusal:
+class Postponed(msgspec.Struct, frozen=True):
+    """An agreement but for the endpoint."""
+
+    later: Later
+    key: str
+    protocol: ServerProtocol
+
+    def agreed(self, endpoint: Endpoint) -> Agreement:
+        return Agreement(endpoint, self.key, self.protocol)
+
+
+def negotiate(request_bytes: bytes, peer: str, accept: Accept) -> Agreement | Postponed | Refusal:
     """Answers one complete upgrade request."""
     protocol = ServerProtocol(max_size=limits.MESSAGE_BYTES_MAX)
     protocol.receive_data(request_bytes)
@@ -48,7 +59,8 @@ def negotiate(request_bytes: bytes, peer: str, accept: Accept) -> Agreement | Re
     if isinstance(verdict, Refusal):
         return verdict
     protocol.send_response(response)
-    return Agreement(verdict, headers["sec-websocket-key"], protocol)
+    key = headers["sec-websocket-key"]
+    return Postponed(verdict, key, protocol) if isinstance(verdict, Later) else Agreement(verdict, key, protocol)
 
 
 def _unreadable(reason: Exception | None) -> Refusal:

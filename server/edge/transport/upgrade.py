@@ -18,9 +18,9 @@ from typing import Any, cast
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from server.edge.transport.base import Accept, Refusal
+from server.edge.transport.base import Accept, Endpoint, Refusal
 from server.edge.transport.exchange import GOING_AWAY, Exchange
-from server.edge.transport.handshake import Agreement, negotiate, refusal_bytes
+from server.edge.transport.handshake import Agreement, Postponed, negotiate, refusal_bytes
 
 
 class UpgradedSocket(ABC):
@@ -42,12 +42,25 @@ class UpgradedSocket(ABC):
     def data_received(self, data: bytes) -> None:
         peer = self._socket.get_extra_info("peername")
         outcome = negotiate(data, peer[0] if peer else "", self._accept)
-        if isinstance(outcome, Refusal):
-            self._socket.write(refusal_bytes(outcome, self._default_headers))
-            self._socket.close()
-            return
-        self._exchange = self._begin(outcome, self._socket)
+        if isinstance(outcome, Postponed):
+            self._socket.pause_reading()
+            outcome.later.ask(HeldUpgrade(self, self._socket, data, outcome))
+        elif isinstance(outcome, Refusal):
+            self.refuse(outcome)
+        else:
+            self.begin(outcome)
+
+    def refuse(self, refusal: Refusal) -> None:
+        self._socket.write(refusal_bytes(refusal, self._default_headers))
+        self._socket.close()
+
+    def begin(self, agreement: Agreement) -> None:
+        self._exchange = self._begin(agreement, self._socket)
         self._exchange.opened()
+
+    def handed_over(self) -> None:
+        """The socket is somebody else's; uvicorn need not wait for it."""
+        self._connections.discard(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
@@ -59,3 +72,37 @@ class UpgradedSocket(ABC):
             self._exchange.close(GOING_AWAY, "server shutdown")
         else:
             self._socket.close()
+
+
+class HeldUpgrade:
+    """
+    See `Held`.
+
+    A socket that isn't read doesn't tell that its peer has left: that is found when it is read or written again.
+    """
+
+    def __init__(
+        self, upgraded: UpgradedSocket, socket: asyncio.Transport, request_bytes: bytes, postponed: Postponed
+    ) -> None:
+        self._upgraded = upgraded
+        self._socket = socket
+        self._request_bytes = request_bytes
+        self._postponed = postponed
+
+    @property
+    def is_gone(self) -> bool:
+        return self._socket.is_closing()
+
+    def answer(self, verdict: Endpoint | Refusal) -> None:
+        if isinstance(verdict, Refusal):
+            self._upgraded.refuse(verdict)
+        else:
+            self._upgraded.begin(self._postponed.agreed(verdict))
+            self._socket.resume_reading()
+
+    def hand_over(self, protocol: asyncio.Protocol) -> bytes:
+        self._upgraded.handed_over()
+        self._socket.set_protocol(protocol)
+        protocol.connection_made(self._socket)
+        self._socket.resume_reading()
+        return self._request_bytes

@@ -11,7 +11,7 @@ import pytest_asyncio
 import uvicorn
 import uvloop
 
-from server.edge.transport import Accept, Endpoint, Refusal, UpgradeRequest, Wire, uvicorn_protocol
+from server.edge.transport import Accept, Endpoint, Later, Refusal, UpgradeRequest, Wire, uvicorn_protocol
 from tests.edge.transport.raw_client import Client
 
 
@@ -66,10 +66,10 @@ class Door:
     """The `Accept` of a test server; each test says what it answers."""
 
     def __init__(self) -> None:
-        self.answer: Endpoint | Refusal | Exception = Refusal(404, "closed")
+        self.answer: Endpoint | Refusal | Later | Exception = Refusal(404, "closed")
         self.asked: list[UpgradeRequest] = []
 
-    def accept(self, request: UpgradeRequest) -> Endpoint | Refusal:
+    def accept(self, request: UpgradeRequest) -> Endpoint | Refusal | Later:
         self.asked.append(request)
         if isinstance(self.answer, Exception):
             raise self.answer

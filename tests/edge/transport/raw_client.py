@@ -71,6 +71,11 @@ class Client:
         except ConnectionError:
             return True
 
+    async def read(self) -> bytes:
+        """What comes next, whatever it is; nothing at the end."""
+        async with asyncio.timeout(10):
+            return await self._reader.read(64 * 1024)
+
     def stop_reading(self) -> None:
         self._writer.transport.pause_reading()
 

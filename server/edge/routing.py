@@ -1,0 +1,118 @@
+"""
+Routing: where a dial goes whose room is not active here.
+
+    held --nobody has the room, or what became of it is unclear--> it goes on here
+      |----another living node has it, and is reached------------> relayed until either side ends
+      `----the owner is not reached, or we are thought to be it--> 503, and the SDK dials again
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+import structlog
+
+from contracts import limits
+from server.edge.relay import Relay, RelayMark
+from server.edge.transport import Endpoint, Held, Later, Refusal
+from server.runtime.clock import Clock
+from server.runtime.node import Node
+from server.runtime.tasks import Tasks
+from server.storage.rooms import OwnedBy
+
+_log = structlog.get_logger(service="edge")
+
+_OWNER_AWAY = Refusal(503, "the room's node cannot be reached; try again in a moment", 1)
+
+#: The answer of this node, should the room be its own.
+Here = Callable[[], Endpoint | Refusal]
+
+
+class Routing:
+    """The upgrades that are held, and the relays that some became."""
+
+    def __init__(self, node: Node, mark: RelayMark, tasks: Tasks, clock: Clock, changed: Callable[[], None]) -> None:
+        """`changed` is told whenever there are more or fewer relays."""
+        self._node = node
+        self._mark = mark
+        self._tasks = tasks
+        self._clock = clock
+        self._changed = changed
+        self._held = 0
+        #: With the room of each.
+        self._relays: dict[Relay, str] = {}
+
+    @property
+    def held(self) -> int:
+        return self._held
+
+    @property
+    def relays(self) -> int:
+        return len(self._relays)
+
+    def is_relayed(self, headers: Mapping[str, str]) -> bool:
+        """Whether another node has let this client in and sent it here."""
+        return self._mark.is_on(headers)
+
+    def later(self, room_id: str, headers: Mapping[str, str], here: Here) -> Later:
+        """The answer to a dial for a room that is not active here."""
+        is_relayed = self.is_relayed(headers)
+        return Later(lambda held: self._hold(held, room_id, is_relayed, here))
+
+    def look(self) -> None:
+        """Once a second: cut relays whose owner is dead, frozen or cut off, and those whose room is ours by now."""
+        for relay, room_id in list(self._relays.items()):
+            if relay.is_overdue or self._node.active(room_id) is not None:
+                relay.abort()
+
+    def cut_all(self) -> None:
+        for relay in list(self._relays):
+            relay.abort()
+
+    def _hold(self, held: Held, room_id: str, is_relayed: bool, here: Here) -> None:
+        async def route() -> None:
+            try:
+                await self._route(held, room_id, is_relayed, here)
+            finally:
+                self._held -= 1
+
+        self._held += 1
+        self._tasks.start(route(), f"route to {room_id}")
+
+    async def _route(self, held: Held, room_id: str, is_relayed: bool, here: Here) -> None:
+        owner: OwnedBy | None = None
+        # What goes wrong here, the arrival meets as well, and tells the client.
+        with suppress(Exception):
+            found = await self._node.room(room_id)
+            owner = found if isinstance(found, OwnedBy) else None
+        relay: Relay | None = None
+        if owner is not None and not is_relayed and owner.node_id != self._node.node_id:
+            relay = await self._reach(owner)
+        if held.is_gone:
+            if relay is not None:
+                relay.abort()
+        elif owner is None:
+            held.answer(here())
+        elif relay is None:
+            _log.warning("the owner of a room is not reached", room=room_id, owner=owner.node_id, relayed=is_relayed)
+            held.answer(_OWNER_AWAY)
+        else:
+            self._relays[relay] = room_id
+            self._changed()
+            relay.begin(held)
+
+    async def _reach(self, owner: OwnedBy) -> Relay | None:
+        """A relay whose owner is connected, or none."""
+        relay = Relay(self._mark, self._clock, self._ended)
+        host, _, port = owner.address.rpartition(":")
+        try:
+            async with asyncio.timeout(limits.RELAY_CONNECT_S):
+                loop = asyncio.get_running_loop()
+                await loop.create_connection(lambda: relay.owner, host.strip("[]"), int(port))
+        except (OSError, ValueError):  # TimeoutError is an OSError; an address may be of another version's form
+            relay.abort()
+        return None if relay.has_lost_owner else relay
+
+    def _ended(self, relay: Relay) -> None:
+        del self._relays[relay]
+        self._changed()
