@@ -279,18 +279,24 @@ async def databases_in(folder: Path, *, is_durable: bool = True) -> AsyncIterato
 
 async def read_rows(url: str) -> list[Row]:
     """All of `actions`, by room and roomSeq."""
-    connection = await asyncpg.connect(url, timeout=5)
-    try:
-        return [Row(**dict(row)) for row in await connection.fetch(_READ_ALL)]
-    finally:
-        await connection.close()
+    return [Row(**dict(row)) for row in await _fetch(url, _READ_ALL)]
 
 
 async def ends_of(url: str) -> dict[str, int]:
     """The last roomSeq of each room."""
+    rows = await _fetch(url, "SELECT room_id, max(room_seq) AS last FROM actions GROUP BY room_id")
+    return {row["room_id"]: row["last"] for row in rows}
+
+
+async def epoch_of(url: str, room_id: str) -> int:
+    """How often a room has been claimed."""
+    rows = await _fetch(url, "SELECT epoch FROM rooms WHERE room_id = $1", room_id)
+    return int(rows[0]["epoch"])
+
+
+async def _fetch(url: str, statement: str, *args: object) -> list[asyncpg.Record]:
     connection = await asyncpg.connect(url, timeout=5)
     try:
-        rows = await connection.fetch("SELECT room_id, max(room_seq) AS last FROM actions GROUP BY room_id")
-        return {row["room_id"]: row["last"] for row in rows}
+        return list(await connection.fetch(statement, *args))
     finally:
         await connection.close()

@@ -54,6 +54,8 @@ class Player(WSListener):
         self.refusal: Failed | None = None
         #: Dials that ended with a handshake.
         self.connects = 0
+        #: What an `event.version_mismatch` said.
+        self.mismatch: dict[str, Any] = {}
         #: What came last of each kind: the newest handshake, resume.
         self.handshake: dict[str, Any] = {}
         self._process_id: str = seat["processId"]
@@ -82,9 +84,9 @@ class Player(WSListener):
         return seq
 
     async def outcome(self, seq: int) -> int | str:
-        """The roomSeq of an ack, or the code of a reject."""
-        await self.until(lambda: seq not in self.open)
-        return self.acked[seq] if seq in self.acked else self.rejected[seq]
+        """The roomSeq of an ack, or the code of a reject; "ended" if the session ended before."""
+        await self.until(lambda: seq not in self.open or self.ended is not None)
+        return self.acked[seq] if seq in self.acked else self.rejected.get(seq, "ended")
 
     async def until(self, is_so: Callable[[], bool]) -> None:
         """Wait until it is so, looking at each frame and close; the caller bounds the time."""
@@ -183,6 +185,7 @@ class Player(WSListener):
                 "event.state_delta": self._hear_state,
                 "event.chat": self._hear_event,
                 "event.degraded": self._hear_degraded,
+                "event.version_mismatch": self.mismatch.update,
             }.get(heard.type)
             if hear is not None:
                 hear(heard.body)

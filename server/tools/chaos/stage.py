@@ -19,11 +19,12 @@ from typing import Any
 import asyncpg
 
 from contracts import PROTOCOL_VERSION
-from server.embedded import Urls
+from server.embedded import Urls, read_running
+from server.embedded.pair import homes_in
 from server.runtime.tasks import Tasks
 from server.tools.chaos import http
 from server.tools.chaos.checker import Violation, check
-from server.tools.chaos.databases import Databases, ends_of, read_rows
+from server.tools.chaos.databases import Databases, Valkey, ends_of, epoch_of, read_rows
 from server.tools.chaos.flushes import Action, Flushes
 from server.tools.chaos.history import Committed, History, Rested, Unknown, digest
 from server.tools.chaos.node import Node
@@ -61,6 +62,7 @@ class Stage:
         history: History,
         folder: Path,
         tasks: Tasks,
+        ends: AsyncExitStack,
         random: Random,
         slack: float,
         say: Callable[[str], None],
@@ -82,6 +84,7 @@ class Stage:
         self.say = say
         self.nodes: list[Node] = []
         self.players: list[Player] = []
+        self._at_end = ends
 
     # -- who is there ---------------------------------------------------------------------------------------------
 
@@ -100,6 +103,26 @@ class Stage:
         self.nodes.append(node)
         await node.start()
         return node
+
+    async def serve_embedded(self) -> Node:
+        """A node on databases that it starts itself, in a data folder; in this scenario the only one."""
+        data_dir = self.folder / "data"
+        self._at_end.push_async_callback(homes_in(data_dir).end, 1.0)
+        node = await self.serve_with(["--data-dir", str(data_dir)], {})
+        self.find_embedded()
+        return node
+
+    def find_embedded(self) -> None:
+        """After each start of such a node: its databases listen elsewhere now."""
+        urls = read_running(self.folder / "data")
+        assert urls is not None
+        self.urls = urls
+
+    async def second_valkey(self) -> Valkey:
+        """Besides the stage's own, until its end."""
+        valkey = await self.databases.second_valkey(self.folder / "valkey")
+        self._at_end.callback(valkey.end)
+        return valkey
 
     async def seat(self, node: Node, method: str, name: str, **options: object) -> http.Answer:
         """The answer of matchmaking to a guest."""
@@ -152,6 +175,28 @@ class Stage:
         wanted = [(player, len(player.acked) + count) for player in players]
         waits = [player.until(lambda p=player, n=n: len(p.acked) >= n) for player, n in wanted]  # type: ignore[misc]
         await self.within(within_s, f"{count} more acks for everyone", asyncio.gather(*waits))
+
+    async def ack_seconds(self, players: Sequence[Player]) -> float:
+        """How long the slowest of them waits for the outcome of one intent, asked now."""
+
+        async def one(player: Player) -> float:
+            began = time.monotonic()
+            await player.outcome(ask_something(player, self.random))
+            return time.monotonic() - began
+
+        taken: list[float] = await self.within(
+            PATIENCE_S, "an outcome for everybody", asyncio.gather(*map(one, players))
+        )
+        return max(taken)
+
+    async def listing(self, node: Node) -> list[dict[str, Any]]:
+        """The public rooms, as the node lists them."""
+        answer = await http.get(f"{node.url}/api/rooms")
+        return list(answer.body) if answer.status == 200 else []
+
+    async def epoch(self, room_id: str) -> int:
+        """How often the room has been claimed."""
+        return await epoch_of(self.urls.database_url, room_id)
 
     # -- what must hold -------------------------------------------------------------------------------------------
 
@@ -259,7 +304,9 @@ async def set_stage(
         flushes = Flushes(lambda action: history.add(_committed(action)))
         postgres_link = await ends.enter_async_context(proxy_before(urls.database_url, flushes.tap))
         valkey_link = await ends.enter_async_context(proxy_before(urls.redis_url))
-        stage = Stage(databases, urls, postgres_link, valkey_link, flushes, history, folder, tasks, random, slack, say)
+        stage = Stage(
+            databases, urls, postgres_link, valkey_link, flushes, history, folder, tasks, ends, random, slack, say
+        )
         ends.push_async_callback(databases.valkey.heal)
         try:
             yield stage

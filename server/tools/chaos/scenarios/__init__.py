@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 
 from server.tools.chaos.catalogue import Scenario
-from server.tools.chaos.scenarios import durability
+from server.tools.chaos.scenarios import durability, ownership, presence
 
-SCENARIOS: Mapping[str, Scenario] = {scenario.name: scenario for scenario in (*durability.SCENARIOS,)}
+SCENARIOS: Mapping[str, Scenario] = {
+    scenario.name: scenario for scenario in (*durability.SCENARIOS, *ownership.SCENARIOS, *presence.SCENARIOS)
+}

@@ -19,7 +19,7 @@ SHORT_LEASE = {"lease_s": 1, "lease_renew_s": 0.3}
 #: After a fault has begun, what PostgreSQL had answered before may still be on its way out.
 _AFTERGLOW_S = 0.5
 #: Between two looks whether a node still answers.
-_LOOK_S = 0.5
+LOOK_S = 0.5
 
 Act = Callable[[], Awaitable[None]]
 
@@ -44,7 +44,7 @@ async def outage(
         await stage.told(players, "postgres")
         while time.monotonic() < ends:
             await answers(stage, node)
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(LOOK_S)
         nothing_was_acked(stage, lost_at + _AFTERGLOW_S)
         await heal()
         await stage.promptly(RECOVERED_S, "an ack for everybody after healing", stage.acks(players, 1))
