@@ -127,11 +127,12 @@ class Node:
             raise NodeFailed(f"a node did not end within {within_s:g} s:\n{self.last_words}") from None
         return int(self._process.returncode)
 
-    async def metric(self, name: str) -> float:
-        """A metric's sum over all its labels; 0 for one that was never counted."""
+    async def metric(self, name: str, **labels: str) -> float:
+        """A metric's value; 0 for one that was never counted."""
         page = (await http.get(f"{self.url}/metrics")).content.decode()
-        series = [line for line in page.splitlines() if line.partition("{")[0].partition(" ")[0] == name]
-        return sum(float(line.rpartition(" ")[2]) for line in series)
+        inner = ",".join(f'{label}="{value}"' for label, value in labels.items())
+        series = f"{name}{{{inner}}} " if labels else f"{name} "
+        return next((float(line.removeprefix(series)) for line in page.splitlines() if line.startswith(series)), 0.0)
 
     def end(self) -> None:
         """Gone when this returns, whatever it was doing."""

@@ -39,6 +39,9 @@ class Player(WSListener):
     ) -> None:
         """`url` is the server's, and may be changed at any time: the next dial goes there."""
         self.url = url
+        self.seat = seat
+        #: For the next connection; None until the first JOIN_ROOM.
+        self.token: str | None = None
         self.room_id: str = seat["roomId"]
         self.session_id: str = seat["sessionId"]
         self.state: dict[str, Any] = {}
@@ -58,11 +61,9 @@ class Player(WSListener):
         self.mismatch: dict[str, Any] = {}
         #: What came last of each kind: the newest handshake, resume.
         self.handshake: dict[str, Any] = {}
-        self._process_id: str = seat["processId"]
         self._resumes = resumes
         self._history = history
         self._random = random
-        self._token: str | None = None
         self._epoch = 0
         self._next_seq = 1
         self._last_event = (0, 0)
@@ -125,7 +126,7 @@ class Player(WSListener):
         while self.ended is None:
             connects = self.connects
             code = await self._one_connection()
-            is_final = code not in REDIALLED or self._token is None
+            is_final = code not in REDIALLED or self.token is None
             self._note(seen.Closed(room=self.room_id, session=self.session_id, code=code, is_final=is_final))
             if is_final:
                 self.ended = code
@@ -137,8 +138,8 @@ class Player(WSListener):
 
     async def _one_connection(self) -> int:
         """Dial, and listen until its end; the close code."""
-        query = {"sessionId": self.session_id} | ({} if self._token is None else {"reconnectionToken": self._token})
-        path = f"{self._process_id}/{self.room_id}?{urlencode(query)}"
+        query = {"sessionId": self.session_id} | ({} if self.token is None else {"reconnectionToken": self.token})
+        path = f"{self.seat['processId']}/{self.room_id}?{urlencode(query)}"
         url = f"{self.url.replace('http', 'ws', 1)}/{path}"
         self._close_code = _LOST
         try:
@@ -174,7 +175,7 @@ class Player(WSListener):
         heard = read(frame)
         if isinstance(heard, Joined):
             self._note(seen.Opened(room=self.room_id, session=self.session_id))
-            self._token = heard.token
+            self.token = heard.token
             self._write(JOIN_BYTE)
         elif isinstance(heard, Failed):
             self.refusal = heard

@@ -176,6 +176,10 @@ class Stage:
         waits = [player.until(lambda p=player, n=n: len(p.acked) >= n) for player, n in wanted]  # type: ignore[misc]
         await self.within(within_s, f"{count} more acks for everyone", asyncio.gather(*waits))
 
+    async def acks_of_one_each(self, players: Sequence[Player]) -> None:
+        """Each asks for something once, and waits for its outcome."""
+        await self.ack_seconds(players)
+
     async def ack_seconds(self, players: Sequence[Player]) -> float:
         """How long the slowest of them waits for the outcome of one intent, asked now."""
 

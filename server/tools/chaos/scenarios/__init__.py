@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 from server.tools.chaos.catalogue import Scenario
-from server.tools.chaos.scenarios import durability, ownership, presence
+from server.tools.chaos.scenarios import durability, hostile, ownership, presence
 
 SCENARIOS: Mapping[str, Scenario] = {
-    scenario.name: scenario for scenario in (*durability.SCENARIOS, *ownership.SCENARIOS, *presence.SCENARIOS)
+    scenario.name: scenario
+    for scenario in (*durability.SCENARIOS, *ownership.SCENARIOS, *presence.SCENARIOS, *hostile.SCENARIOS)
 }

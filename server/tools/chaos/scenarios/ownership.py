@@ -201,7 +201,6 @@ async def version_changed(stage: Stage) -> None:
     old = await stage.crowd(node)
     async with stage.play(old):
         await stage.acks(old)
-    await stage.healed()
     await _stopped(stage, node)
     await node.start(is_later=True)
     waits = [player.until(lambda p=player: p.ended is not None) for player in old]  # type: ignore[misc]
