@@ -40,20 +40,22 @@ class Postgres:
         self._root_url = embedded.database_url
         self._homes = homes
         self._embedded = embedded
-        self._command: list[str] = []
+        #: How it was started.
+        self._command: list[str] = self._postmaster().cmdline()
         self._is_killed = False
         self._again: subprocess.Popen[bytes] | None = None
 
     # -- a scenario's database ------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def fresh(self) -> AsyncIterator[str]:
-        """The URL of a new database with the tables, dropped at the end whoever is still connected."""
+    async def fresh(self, *, is_migrated: bool) -> AsyncIterator[str]:
+        """The URL of a new database, dropped at the end whoever is still connected."""
         name = f"chaos_{secrets.token_hex(6)}"
         await self._execute(f"CREATE DATABASE {name}")
         url = self._root_url.replace("/holdfast?", f"/{name}?")
         try:
-            await migrations.up(url)
+            if is_migrated:
+                await migrations.up(url)
             yield url
         finally:
             await self.heal()
@@ -80,9 +82,7 @@ class Postgres:
 
     async def kill(self) -> None:
         """SIGKILL the postmaster; its children follow by themselves."""
-        leader = self._postmaster()
-        self._command = leader.cmdline()
-        leader.kill()
+        self._postmaster().kill()
         self._is_killed = True
 
     async def start_again(self) -> None:
@@ -94,6 +94,15 @@ class Postgres:
         self._again = self._homes.account.spawn(self._command, folder=cluster, log=log)
         await poll(self._answers, _AGAIN_S)
         self._is_killed = False
+
+    async def start_if_ended(self) -> None:
+        """If it gave up by itself, as with a full disk."""
+        if not self._processes():
+            await self.start_again()
+
+    def pids(self) -> list[int]:
+        """Of all its processes."""
+        return [process.pid for process in self._processes()]
 
     def freeze(self) -> None:
         """SIGSTOP all of it."""

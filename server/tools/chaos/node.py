@@ -151,11 +151,15 @@ class Node:
         self._process.send_signal(number)
 
     def _environment(self) -> dict[str, str]:
-        """Ours without settings, with these."""
         distribution = self.folder / "chaos_rooms-1.dist-info"
         distribution.mkdir(exist_ok=True)
         (distribution / "METADATA").write_text(_METADATA)
         (distribution / "entry_points.txt").write_text(_ENTRY_POINTS)
-        inherited = {name: value for name, value in {**os.environ}.items() if not name.startswith("HOLDFAST_")}
-        given = {f"HOLDFAST_{name.upper()}": str(value) for name, value in self.settings.items()}
-        return {**inherited, **given, "PYTHONPATH": os.pathsep.join((str(self.folder), _SOURCES))}
+        return environment(self.settings, str(self.folder))
+
+
+def environment(settings: Mapping[str, object], *import_from: str) -> dict[str, str]:
+    """Of a command of ours: without our own settings, with these; it imports what we do, and from there."""
+    inherited = {name: value for name, value in {**os.environ}.items() if not name.startswith("HOLDFAST_")}
+    given = {f"HOLDFAST_{name.upper()}": str(value) for name, value in settings.items()}
+    return {**inherited, **given, "PYTHONPATH": os.pathsep.join((*import_from, _SOURCES))}

@@ -104,6 +104,16 @@ class Stage:
         await node.start()
         return node
 
+    @asynccontextmanager
+    async def another(self, databases: Databases | None = None, *, is_migrated: bool = True) -> "AsyncIterator[Stage]":
+        """A stage of its own beside this one, whose verdict is part of this scenario's. Raises Broken."""
+        where = self.databases if databases is None else databases
+        async with set_stage(where, self.random, self.slack, self.say, is_migrated=is_migrated) as stage:
+            yield stage
+            violations = await stage.verdict()
+        if violations:
+            raise Broken(str(violations[0]))
+
     async def serve_embedded(self) -> Node:
         """A node on databases that it starts itself, in a data folder; in this scenario the only one."""
         data_dir = self.folder / "data"
@@ -294,7 +304,7 @@ def ask_something(player: Player, random: Random) -> int:
 
 @asynccontextmanager
 async def set_stage(
-    databases: Databases, random: Random, slack: float, say: Callable[[str], None]
+    databases: Databases, random: Random, slack: float, say: Callable[[str], None], *, is_migrated: bool = True
 ) -> AsyncIterator[Stage]:
     """A stage with empty databases and nobody on it."""
     async with AsyncExitStack() as ends:
@@ -302,7 +312,7 @@ async def set_stage(
         history = History()
         crashes: list[str] = []
         tasks = Tasks(lambda name, error: crashes.append(f"{name}: {error!r}"))
-        database_url = await ends.enter_async_context(databases.postgres.fresh())
+        database_url = await ends.enter_async_context(databases.postgres.fresh(is_migrated=is_migrated))
         await databases.valkey.empty()
         urls = Urls(database_url, databases.valkey.url)
         flushes = Flushes(lambda action: history.add(_committed(action)))
