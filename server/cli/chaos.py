@@ -34,11 +34,12 @@ def show(as_json: AsJson = False) -> None:
 
 @verbs.command("run")
 def play(
-    scenario: Annotated[str, typer.Argument(help="its name, a part of several names, `fast` or `all`")],
+    scenario: Annotated[str, typer.Argument(help="its name, a part of several names, `fast`, `all` or `soak`")],
     seed: Annotated[int, typer.Option(help="decides all that is left to chance")] = 1,
     slack: Annotated[
         float, typer.Option(min=1, help="times in which something must happen are multiplied by it")
     ] = 2.0,
+    minutes: Annotated[float, typer.Option(min=0.1, help="how long the soak goes on")] = 5.0,
     histories: Annotated[Path | None, typer.Option(help="folder for the histories of what failed")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -46,7 +47,7 @@ def play(
     from server.ops.logs import configure_logs
     from server.tools.chaos.run import chosen
 
-    scenarios = chosen(scenario)
+    scenarios = chosen(scenario, minutes)
     if not scenarios:
         note(f"holdfast: no scenario is called {scenario!r}; see: holdfast chaos list")
         raise typer.Exit(ExitCode.USAGE)

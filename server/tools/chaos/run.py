@@ -16,6 +16,7 @@ from server.tools.chaos.catalogue import Scenario
 from server.tools.chaos.databases import Databases
 from server.tools.chaos.node import NodeFailed
 from server.tools.chaos.scenarios import SCENARIOS
+from server.tools.chaos.scenarios.compound import SOAK, soak
 from server.tools.chaos.stage import Broken, Skipped, set_stage
 
 #: Violations that are told; the smallest says most.
@@ -34,8 +35,11 @@ class Outcome(msgspec.Struct, frozen=True, rename="camel"):
     history: str = ""
 
 
-def chosen(name: str) -> list[Scenario]:
-    """All, the fast ones, the one of this name, or those whose names contain it."""
+def chosen(name: str, minutes: float) -> list[Scenario]:
+    """All, the fast ones, the one of this name, or those whose names contain it; or the soak of so many minutes, which
+    is no part of all."""
+    if name == SOAK:
+        return [soak(minutes)]
     if name in SCENARIOS:
         return [SCENARIOS[name]]
     return [

@@ -3,15 +3,8 @@
 from collections.abc import Mapping
 
 from server.tools.chaos.catalogue import Scenario
-from server.tools.chaos.scenarios import durability, hostile, ownership, presence, storage
+from server.tools.chaos.scenarios import compound, durability, hostile, ownership, presence, storage
 
-SCENARIOS: Mapping[str, Scenario] = {
-    scenario.name: scenario
-    for scenario in (
-        *durability.SCENARIOS,
-        *ownership.SCENARIOS,
-        *presence.SCENARIOS,
-        *hostile.SCENARIOS,
-        *storage.SCENARIOS,
-    )
-}
+_PARTS = (durability, storage, ownership, presence, hostile, compound)
+
+SCENARIOS: Mapping[str, Scenario] = {scenario.name: scenario for part in _PARTS for scenario in part.SCENARIOS}
