@@ -11,7 +11,7 @@ from server.tools.chaos.catalogue import Scenario
 from server.tools.chaos.history import Asked
 from server.tools.chaos.node import Node
 from server.tools.chaos.player import Player
-from server.tools.chaos.raw import BINARY, CONTINUATION, TEXT, RawSocket, upgrade
+from server.tools.chaos.raw import BINARY, CONTINUATION, TEXT, RawSocket
 from server.tools.chaos.stage import PATIENCE_S, RECOVERED_S, Broken, Stage
 from server.tools.wire import JOIN_BYTE, LEAVE_BYTE, PING_BYTE, room_data
 
@@ -24,60 +24,6 @@ UNREAD_BYTES_MAX = MB
 ACKED_S = 0.1
 DRAINED_S = 5.0
 FLOOD_S = 3.0
-
-
-async def foreign_origins(stage: Stage) -> None:
-    """WebSocket handshakes from other sites: evil, `null`, look-alikes of our own: refused 403 before the upgrade; no
-    Origin, or our own, is let in."""
-    node = await stage.serve()
-    player = await stage.join(node)
-    own = node.url
-    evil = ("https://evil.example", "null", f"{own}.evil.example", own.replace("127.0.0.1", "127.0.0.1.evil.example"))
-    for origin in (*evil, "file://", "http://127.0.0.2:1", ""):
-        status = await _upgrade_status(node, player, origin)
-        if status != 403:
-            raise Broken(f"a handshake with the Origin {origin!r} was answered {status}")
-    for good in (None, own):
-        if await _upgrade_status(node, player, good) != 101:
-            raise Broken(f"a handshake with the Origin {good!r} was refused")
-    await stage.healed()
-
-
-async def token_raced(stage: Stage) -> None:
-    """The same reconnection token 100 times at once: one connection wins, the old socket is closed, and the token is of
-    no use any more."""
-    node = await stage.serve()
-    player = await stage.join(node)
-    token, seat = player.token, player.seat
-    sockets = await asyncio.gather(*(RawSocket.dial(node.url, seat, token) for _ in range(100)))
-    answers = await stage.within(PATIENCE_S, "an answer for each dial", asyncio.gather(*(s.token() for s in sockets)))
-    winners = [(socket, given) for socket, given in zip(sockets, answers, strict=True) if isinstance(given, str)]
-    if len(winners) != 1:
-        raise Broken(f"{len(winners)} of 100 dials with one token were let in; the others were told {set(answers)}")
-    await winners[0][0].send(JOIN_BYTE)
-    await stage.within(PATIENCE_S, "the old socket's close", player.until(lambda: player.ended is not None))
-    late = await RawSocket.dial(node.url, seat, token)
-    if isinstance(given := await stage.within(PATIENCE_S, "an answer", late.token()), str):
-        raise Broken("a used token was let in again")
-    for socket in (*sockets, late):
-        socket.cut()
-    stage.say(f"the old socket was closed {player.ended}, a late dial {given}")
-
-
-async def reservation_reused(stage: Stage) -> None:
-    """A seat reservation that was used, or has run out: no seat, and no session."""
-    node = await stage.serve({"seat_reservation_s": 1, "hold_s": 2})
-    player = await stage.join(node)
-    expired = (await stage.seat(node, "joinById", player.room_id)).body
-    await asyncio.sleep(1.5)
-    for what, seat in (("used", player.seat), ("expired", expired), ("invented", {**expired, "sessionId": "A" * 12})):
-        socket = await RawSocket.dial(node.url, seat)
-        if isinstance(await stage.within(PATIENCE_S, "an answer", socket.token()), str):
-            raise Broken(f"a reservation that is {what} was let in")
-        socket.cut()
-    async with stage.play([player]):
-        await stage.acks([player])
-    await stage.healed()
 
 
 async def flooded(stage: Stage) -> None:
@@ -191,13 +137,6 @@ async def great_storm(stage: Stage) -> None:
 
 
 # -- parts ------------------------------------------------------------------------------------------------------------
-
-
-async def _upgrade_status(node: Node, player: Player, origin: str | None) -> int:
-    target = f"/{player.seat['processId']}/{player.room_id}?sessionId={player.session_id}"
-    status, _, writer = await upgrade(node.url, target, origin)
-    writer.transport.abort()
-    return status
 
 
 async def _seated(stage: Stage, node: Node, room_id: str, *, is_slow: bool = False) -> RawSocket:
@@ -341,9 +280,6 @@ async def _storm(stage: Stage, rooms: int, each: int, within_s: float) -> None:
 
 
 SCENARIOS = (
-    Scenario("f31-foreign-origins", foreign_origins, is_fast=True),
-    Scenario("f32-token-raced", token_raced, is_fast=True),
-    Scenario("f33-reservation-reused", reservation_reused, is_fast=True),
     Scenario("f37-flooded", flooded),
     Scenario("f38-frames-malformed", frames_malformed, is_fast=True),
     Scenario("f39-one-never-reads", one_never_reads),
