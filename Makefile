@@ -3,7 +3,7 @@
 .NOTPARALLEL:
 .SUFFIXES:
 
-# For `serve` and `bench`: make serve ARGS="--port 3000"
+# For `serve`, `bench`, `chaos` and `soak`: make serve ARGS="--port 3000"
 ARGS ?=
 # For `test`: make test TESTS=tests/core
 TESTS ?= tests
@@ -19,7 +19,7 @@ FAST_TESTS := $(wildcard tests/architecture tests/contracts tests/core tests/roo
 COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: serve test check bench types audit lock clean
+.PHONY: serve test check chaos soak bench types audit lock clean
 
 serve: $(PROJECT) $(PAGE)
 	@exec .venv/bin/holdfast serve $(ARGS)
@@ -34,6 +34,13 @@ check: $(PROJECT) $(NODE_MODULES)
 	@.venv/bin/mypy
 	@scripts/with-node npm run check --workspaces --if-present
 	@.venv/bin/python -m pytest $(FAST_TESTS) -q
+
+chaos: $(PROJECT)
+	@.venv/bin/holdfast chaos run all $(ARGS)
+
+# make soak ARGS="--minutes 60 --seed 7"
+soak: $(PROJECT)
+	@.venv/bin/holdfast chaos run soak $(ARGS)
 
 bench: $(PROJECT)
 	@.venv/bin/python -m bench.acks $(ARGS)

@@ -8,7 +8,7 @@ class ExitCode(IntEnum):
 
     #: Done. For `serve`: a signal ended it, in order. A reader that closed its pipe early (`| head`) counts as done.
     OK = 0
-    #: `doctor` found a problem.
+    #: `doctor` found a problem, or a scenario of `chaos run` failed.
     PROBLEM = 1
     #: The command line is not of the verb's form.
     USAGE = 2

@@ -6,30 +6,33 @@ client at every time: a delta starts where the last one ended, and no event come
 """
 
 import asyncio
-import struct
 from collections.abc import AsyncIterator, Callable
 from copy import deepcopy
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import httpx
-import msgspec
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from server.core.colyseus.frames import Opcode
-from server.core.colyseus.primitives import decode_number, decode_string, encode_number, encode_string
 from server.core.state import apply_in_place
+from server.tools.wire import (
+    JOIN_BYTE,
+    LEAVE_BYTE,
+    PING_BYTE,
+    Failed,
+    Joined,
+    Message,
+    Response,
+    read,
+    room_data,
+    room_request,
+)
 from tests.canaries import KNOWN
 from tests.serving import Server
 
 WAIT_S = 10.0
-JOIN_BYTE = bytes((Opcode.JOIN_ROOM,))
-LEAVE_BYTE = bytes((Opcode.LEAVE_ROOM,))
-PING_BYTE = bytes((Opcode.PING,))
-#: Where msgpackr's record ids begin.
-_RECORDS = 0x40
 
 
 class Heard(NamedTuple):
@@ -148,8 +151,7 @@ class Connection:
 
     async def request(self, request_id: int, message_type: str, body: Any) -> Answer:
         """`room.request` of SDK 0.18."""
-        head = bytes((Opcode.ROOM_REQUEST,)) + encode_number(request_id)
-        await self.raw(head + encode_string(message_type) + pack(body))
+        await self.raw(room_request(request_id, message_type, body))
         return await self.until(lambda: self._next_of(f"response {request_id}"), f"response {request_id}")
 
     async def intent(self, message_type: str, **fields: Any) -> int:
@@ -233,27 +235,21 @@ class Connection:
                 self._news.notify_all()
 
     def _take(self, frame: bytes) -> None:
-        opcode = frame[0]
-        if opcode == Opcode.JOIN_ROOM:
-            length = frame[1]
-            self.token = frame[2 : 2 + length].decode()
+        said = read(frame)
+        if isinstance(said, Message):
+            self.heard.append(Heard(said.type, said.body))
+            self._follow(said.type, said.body)
+        elif isinstance(said, Joined):
+            self.token = said.token
             KNOWN.know(self.token)
             self.heard.append(Heard("joined", {}))
-        elif opcode == Opcode.ERROR:
-            code, offset = decode_number(frame, 1)
-            self.error = (int(code), decode_string(frame, offset)[0])
+        elif isinstance(said, Failed):
+            self.error = (said.code, said.message)
             self.heard.append(Heard("error", {}))
-        elif opcode == Opcode.PING:
-            self.heard.append(Heard("pong", {}))
-        elif opcode == Opcode.ROOM_RESPONSE:
-            number, offset = decode_number(frame, 1)
-            self.heard.append(Heard(f"response {number}", Answer(frame[offset], _body(frame[offset + 1 :]))))
+        elif isinstance(said, Response):
+            self.heard.append(Heard(f"response {said.request_id}", Answer(said.status, said.body)))
         else:
-            assert opcode == Opcode.ROOM_DATA, frame
-            message_type, offset = decode_string(frame, 1)
-            body = _body(frame[offset:])
-            self.heard.append(Heard(message_type, body))
-            self._follow(message_type, body)
+            self.heard.append(Heard("pong", {}))
 
     def _follow(self, message_type: str, body: Any) -> None:
         if message_type == "event.chat" and body["roomSeq"] <= self.room_seq:
@@ -372,37 +368,3 @@ async def clients() -> AsyncIterator[Clients]:
 async def client(server: Server, clients: Clients) -> Client:
     """A client of the shared server."""
     return clients(server)
-
-
-def room_data(message_type: str | int, body: Any = None) -> bytes:
-    """The frame of `room.send(message_type, body)`."""
-    head = encode_string(message_type) if isinstance(message_type, str) else encode_number(message_type)
-    return bytes((Opcode.ROOM_DATA,)) + head + (b"" if body is None else pack(body))
-
-
-def pack(value: Any) -> bytes:
-    """A payload as msgpackr writes it: objects as records, 64 to 127 with a prefix, large integers as floats."""
-    return _packed(value, {})
-
-
-def _packed(value: Any, shapes: dict[tuple[str, ...], int]) -> bytes:
-    if isinstance(value, dict):
-        keys = tuple(value)
-        if keys in shapes:
-            head = bytes((shapes[keys],))
-        else:
-            shapes[keys] = _RECORDS + len(shapes)
-            head = b"\xd4r" + bytes((shapes[keys],)) + msgspec.msgpack.encode(keys)
-        return head + b"".join(_packed(inner, shapes) for inner in value.values())
-    if isinstance(value, list):
-        assert len(value) < 16
-        return bytes((0x90 + len(value),)) + b"".join(_packed(inner, shapes) for inner in value)
-    if type(value) is int and _RECORDS <= value < 0x80:
-        return bytes((0xCC, value))
-    if type(value) is int and not -(2**31) <= value < 2**32:
-        return b"\xcb" + struct.pack(">d", value)
-    return msgspec.msgpack.encode(value)
-
-
-def _body(payload: bytes) -> Any:
-    return msgspec.msgpack.decode(payload) if payload else None

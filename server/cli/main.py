@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from server.cli import config, doctor, log, migrate, rooms, serve, state, token, types
+from server.cli import chaos, config, doctor, log, migrate, rooms, serve, state, token, types
 from server.cli.endings import endings
 
 
@@ -34,6 +34,7 @@ app.command()(token.token)
 app.command()(types.types)
 app.add_typer(config.verbs, name="config")
 app.command()(doctor.doctor)
+app.add_typer(chaos.verbs, name="chaos")
 
 
 def _show_version(is_asked: bool) -> None:

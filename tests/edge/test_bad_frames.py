@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from contracts import limits
-from tests.wire import Client, Connection, pack, room_data
+from server.tools.wire import pack
+from tests.wire import Client, Connection, room_data
 
 ADD = room_data("intent.add")
 

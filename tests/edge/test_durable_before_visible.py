@@ -15,7 +15,7 @@ import pytest
 import redis.asyncio
 
 from server.embedded import Urls
-from tests.proxy import Proxy, proxy_before, through
+from server.tools.chaos.proxy import Proxy, proxy_before, through
 from tests.serving import Server, Servers
 from tests.wire import Clients, Connection
 

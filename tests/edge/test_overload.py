@@ -5,7 +5,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from server.embedded import Urls
-from tests.proxy import proxy_before, through
+from server.tools.chaos.proxy import proxy_before, through
 from tests.serving import Servers
 from tests.wire import Clients, Refused
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.proxy import proxy_before, through
+from server.tools.chaos.proxy import proxy_before, through
 from tests.sdk.puppets import SDKS, Failed, Puppet, needs_node, puppet
 from tests.serving import Server, Servers
 from tests.wire import Client

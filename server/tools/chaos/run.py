@@ -1,0 +1,92 @@
+"""
+Run: scenarios one after the other, each on a stage of its own, and what came of them.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Literal
+
+import asyncpg
+import msgspec
+import redis.exceptions
+
+from server.tools.chaos.catalogue import Scenario
+from server.tools.chaos.databases import Databases
+from server.tools.chaos.node import NodeFailed
+from server.tools.chaos.scenarios import SCENARIOS
+from server.tools.chaos.scenarios.compound import SOAK, soak
+from server.tools.chaos.stage import Broken, Skipped, set_stage
+
+#: Violations that are told; the smallest says most.
+VIOLATIONS_MAX = 3
+
+
+class Outcome(msgspec.Struct, frozen=True, rename="camel"):
+    """What came of a scenario; `why` is empty if it passed."""
+
+    scenario: str
+    seed: int
+    result: Literal["pass", "fail", "skipped"]
+    seconds: float
+    why: str = ""
+    #: Where the history is, if it failed.
+    history: str = ""
+
+
+def chosen(name: str, minutes: float) -> list[Scenario]:
+    """All, the fast ones, the one of this name, or those whose names contain it; or the soak of so many minutes, which
+    is no part of all."""
+    if name == SOAK:
+        return [soak(minutes)]
+    if name in SCENARIOS:
+        return [SCENARIOS[name]]
+    return [
+        scenario
+        for scenario in SCENARIOS.values()
+        if name == "all" or (name == "fast" and scenario.is_fast) or name in scenario.name
+    ]
+
+
+async def run_one(
+    scenario: Scenario,
+    databases: Databases,
+    seed: int,
+    slack: float,
+    say: Callable[[str], None],
+    histories: Path | None = None,
+) -> Outcome:
+    """`say` gets a few words now and then; a failure's history is written to the folder `histories`."""
+    began = time.monotonic()
+
+    def outcome(result: Literal["pass", "fail", "skipped"], why: str = "", history: str = "") -> Outcome:
+        return Outcome(scenario.name, seed, result, round(time.monotonic() - began, 1), why, history)
+
+    lacks = scenario.missing()
+    if lacks is not None:
+        return outcome("skipped", f"this machine lacks {lacks.value}")
+    broken: list[str] = []
+    history = ""
+    try:
+        async with set_stage(databases, Random(f"{scenario.name} {seed}"), slack, say) as stage:
+            try:
+                await scenario.run(stage)
+            except (Broken, NodeFailed) as problem:
+                broken.append(str(problem))
+            except (OSError, asyncpg.PostgresError, redis.exceptions.RedisError) as problem:
+                broken.append(f"it could not go on: {problem!r}")
+            broken += [f"a node ended with {status}" for status in stage.unexpected_ends()]
+            # Also of a run that broke off: what is lost is worse than what is late.
+            await stage.databases.postgres.heal()
+            violations = await stage.verdict()
+            broken += map(str, violations[:VIOLATIONS_MAX])
+            if len(violations) > VIOLATIONS_MAX:
+                broken.append(f"and {len(violations) - VIOLATIONS_MAX} more")
+            if broken and histories is not None:
+                path = histories / f"{scenario.name}.{seed}.jsonl"
+                stage.history.write(path)
+                history = str(path)
+    except Skipped as why:
+        return outcome("skipped", str(why))
+    return outcome("fail" if broken else "pass", "\n".join(broken), history)
