@@ -39,7 +39,7 @@ def roll_back(room: "Room", room_seq: int, reject: Reject) -> None:
         if held.is_first:
             _sequence(held).overrule(held.seq, refused)
     for held in answered:
-        _answer_anew(output, held)
+        _answer_anew(output, held, refused)
     for other in cut:
         if isinstance(other, LookUp):
             output.look_up(other)
@@ -76,15 +76,18 @@ def close(output: Output, link: Link) -> None:
         output.end(link, answers.terminating("not durable"), CloseCode.MAY_RECONNECT, _WHY)
 
 
-def _answer_anew(output: Output, held: Answered) -> None:
+def _answer_anew(output: Output, held: Answered, refused: Refused) -> None:
     """A number's answer, as it is after the rollback. What is left to say says nothing that is not durable."""
     if held.link.stage is Stage.CLOSED:
         return
-    outcome = _sequence(held).look(held.seq)
+    # What was judged after the rollback's roomSeq is refused, whether its outcome is still remembered or not.
+    outcome = refused if held.is_first else _sequence(held).look(held.seq)
     if isinstance(outcome, Applied):
         output.answer(held.link, answers.again(held.seq, outcome, held.request_id), held.seq, held.request_id, False)
     elif isinstance(outcome, Refused):
         output.say((held.link,), answers.again(held.seq, outcome, held.request_id))
+    elif held.link.seat is not None:
+        output.look_up(LookUp(held.link, held.link.seat.session_id, held.seq, held.request_id))
 
 
 def _sequence(held: Answered) -> IntentSequence:

@@ -61,8 +61,8 @@ class Yard(Game):
     def on_join(self, step: Step, options: Mapping[str, Any]) -> Reject | None:
         if options.get("password") == "wrong":
             return illegal("The gate stays shut.")
-        rest = step.character or {"coins": 0}
-        self.state.people[step.session_id] = Person(name=step.player.name, coins=rest["coins"])
+        rest = step.character or {}
+        self.state.people[step.session_id] = Person(name=step.player.name, coins=rest.get("coins", 0))
         step.emit("yard.hello", {"to": step.player.name}, (step.session_id,))
         return None
 
