@@ -11,7 +11,6 @@ A client as interface.md section 3 documents it, which believes only what it was
 """
 
 from collections.abc import Callable
-from copy import deepcopy
 from typing import Any
 
 import msgspec
@@ -55,6 +54,7 @@ class Client:
         #: Why its session is over, as far as it knows.
         self.ended: int | None = None
         self.is_away = False
+        self.dials = 0
         #: Of its link: whether JOIN_ROOM, and then the handshake, has come.
         self.is_confirmed = False
         self.is_greeted = False
@@ -150,7 +150,7 @@ class Client:
                 self._stands_at(body)
             case "event.state_delta", "delta":
                 self._advanced(body)
-            case ("event.chat" | "yard.hello"), _:
+            case (("event.chat" | "yard.hello"), _):
                 self._told(body["roomSeq"], body["n"])
 
     def _confirmed(self, token: str) -> None:

@@ -48,6 +48,7 @@ class Loop(asyncio.AbstractEventLoop):
         self._on_problem = on_problem
         self._ready: deque[asyncio.Handle] = deque()
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._count = itertools.count()
 
     @property
@@ -71,6 +72,12 @@ class Loop(asyncio.AbstractEventLoop):
         finally:
             asyncio._set_running_loop(None)
         return True
+
+    def end(self) -> None:
+        """Cancel what still runs, with nobody left to see what it does then."""
+        for task in list(self._tasks):
+            task.cancel()
+        self.run_due()
 
     # -- what asyncio asks of a loop ------------------------------------------------------------------------------
 
@@ -101,7 +108,10 @@ class Loop(asyncio.AbstractEventLoop):
         return asyncio.Future(loop=self)
 
     def create_task(self, coro: Any, *, name: str | None = None, context: Context | None = None) -> "asyncio.Task[Any]":
-        return asyncio.Task(coro, loop=self, name=name, context=context)
+        task = asyncio.Task(coro, loop=self, name=name, context=context)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     def get_debug(self) -> bool:
         return False

@@ -267,9 +267,7 @@ class Tables:
             row = postgres.rooms[room_id]
             if row.owner not in (None, node_id) and not postgres.nodes[row.owner].is_fenced:
                 return None
-            postgres.rooms[room_id] = msgspec.structs.replace(
-                row, owner=node_id, epoch=row.epoch + 1, status="active"
-            )
+            postgres.rooms[room_id] = msgspec.structs.replace(row, owner=node_id, epoch=row.epoch + 1, status="active")
             return postgres.rooms[room_id]
 
         owned: OwnedBy | None = None
@@ -318,9 +316,7 @@ class Tables:
         await self._ask(lambda: self._postgres.insert(node_id, entries), is_flush=True)
 
     async def read(self, room_id: str, after: int = 0, up_to: int | None = None, limit: int = 1000) -> list[Entry]:
-        entries: list[Entry] = await self._read(
-            lambda: self._postgres.actions.get(room_id, [])[after:up_to][:limit]
-        )
+        entries: list[Entry] = await self._read(lambda: self._postgres.actions.get(room_id, [])[after:up_to][:limit])
         return entries
 
     async def ends(self, room_ids: Sequence[str]) -> Mapping[str, End]:

@@ -196,9 +196,7 @@ class Process:
         )
         reservations = SimpleNamespace(redeem=self._redeem)
         arrivals = Arrivals(self.node, reservations, tables, metrics(), self._clock.unix_ms, self._random)
-        self._desk = Desk(
-            Origins([]), metrics(), self._tasks, self._clock.unix_ms, 1000, arrivals.seat, self._log_out
-        )
+        self._desk = Desk(Origins([]), metrics(), self._tasks, self._clock.unix_ms, 1000, arrivals.seat, self._log_out)
         self._tasks.start(self._serve(), "serve")
 
     async def _serve(self) -> None:

@@ -12,7 +12,6 @@ from tests.simulation.world import live
 
 Script = list[tuple[Any, ...]]
 
-WHO = (0, 11)
 #: What may happen: its weight, and the ranges or choices of its numbers.
 STEPS: dict[str, tuple[int, tuple[Sequence[int] | range, ...]]] = {
     "wait": (30, ((1, 1, 2, 3, 5, 10, 25, 60, 200, 700, 1_200),)),
@@ -41,7 +40,7 @@ PROLOGUE: Script = [("join", 0, 0, 1), ("join", 1, 0, 0), ("wait", 10)]
 
 
 def script_of(seed: int, length_max: int = 70) -> Script:
-    """The same for the same seed; half of them calm, without what few steps in real life see."""
+    """Always the same for the same seed."""
     random = Random(seed)
     names, weights = list(STEPS), [weight for weight, _ in STEPS.values()]
     steps = random.choices(names, weights, k=random.randint(5, length_max))

@@ -43,7 +43,7 @@ class Witness:
                 assert body["state"] == self._postgres.states[self._room_id][room_seq], "P5: a snapshot of another past"
             case "event.state_delta", "delta":
                 assert body["epoch"] == rows[room_seq - 1].epoch, "an epoch that is not the journal's"
-            case ("event.chat" | "yard.hello"), _:
+            case (("event.chat" | "yard.hello"), _):
                 event = msgspec.json.decode(rows[room_seq - 1].events or b"[]")[body["n"]]
                 assert (kind, body) == (event["type"], event["body"]), "an event of another past"
             case "event.reject", _:

@@ -238,11 +238,10 @@ class World:
     def _dial(self, client: Client) -> None:
         if client.ended is not None or client.is_away:
             return
-        processes = self._alive
-        if not processes:
+        if not self._alive:
             self.start()
-        self._count += 1
-        process = self._alive[self._count % len(self._alive)]
+        client.dials += 1
+        process = self._alive[client.dials % len(self._alive)]
         room_id = self._rooms[client]
         wire = Wire(
             self.clock,
@@ -254,7 +253,9 @@ class World:
         self._wires[client] = wire
         client.connected(wire.transmit)
         query = f"sessionId={client.session_id}"
-        process.dial(wire, f"/p/{room_id}", query if client.token is None else f"{query}&reconnectionToken={client.token}")
+        process.dial(
+            wire, f"/p/{room_id}", query if client.token is None else f"{query}&reconnectionToken={client.token}"
+        )
         self.clock.after(DIAL_S, lambda: None if client.is_confirmed else wire.cut(0.1))
 
     def _ended(self, client: Client, wire: Wire, code: int) -> None:
@@ -303,6 +304,11 @@ class World:
                 self._check_room(runner.room)
         self._rebuild_beside()
 
+    def end(self) -> None:
+        for process in self.processes:
+            process.die()
+            process.loop.end()
+
     def _check_room(self, room: Any) -> None:
         journal = self.postgres.actions[room.room_id]
         assert len(journal) == room.room_seq == room.output.durable_seq
@@ -338,12 +344,15 @@ def live(script: list[tuple[Any, ...]]) -> World:
     world = World()
     with bounds() as logs, patch.object(time, "monotonic", lambda: world.clock.now_s):
         random.seed(7)
-        world.start()
-        world.wait(50)
-        for name, *how in script:
-            getattr(world, name)(*how)
-            world.wait(0)
-        world.settle()
+        try:
+            world.start()
+            world.wait(50)
+            for name, *how in script:
+                getattr(world, name)(*how)
+                world.wait(0)
+            world.settle()
+        finally:
+            world.end()
     wrong = [log for log in logs if log["event"] in NEVER]
     assert not wrong, f"logged: {wrong[0]}"
     return world
