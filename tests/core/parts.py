@@ -130,6 +130,8 @@ class Tape(Link):
 def _read(frame: bytes) -> tuple[str, Any]:
     if frame[0] == Opcode.JOIN_ROOM:
         return "JOIN_ROOM", frame[1:]
+    if frame[0] == Opcode.ERROR:
+        return "ERROR", frame[1:]
     if frame[0] == Opcode.ROOM_RESPONSE:
         # Small request ids alone are used here: one byte each for the id and the status.
         return "response", (frame[1], frame[2], msgspec.msgpack.decode(frame[3:]))
