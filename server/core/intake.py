@@ -145,7 +145,10 @@ class Intake:
 
     def _too_late(self, link: Link, seq: int | None, request_id: int | None) -> str:
         """The session is over, its last frames not yet out; or the link was closed, and nothing is sent to it."""
-        if link.stage is not Stage.CLOSED:
+        assert link.seat is not None
+        # A number that has its outcome keeps it: the answer has gone out, or goes out before the last frames.
+        is_answered = seq is not None and seq <= link.seat.sequence.last
+        if link.stage is not Stage.CLOSED and not is_answered:
             over = Reject(RejectCode.TERMINATING, "this session is over")
             self._output.say((link,), answers.reject(seq, over, request_id))
         return RejectCode.TERMINATING

@@ -188,6 +188,17 @@ class Output:
         self.applied_seq = room_seq
         return self._gate.cut(room_seq)
 
+    def inherit(self, old: "Output") -> None:
+        """
+        What another output still holds for connections that go on here, all of it durable by now.
+
+        Only what is said once: where the room is they are told anew.
+        """
+        self._at_once += old.release_at_once()
+        for _, held in old._gate.open(old.applied_seq):
+            if isinstance(held, _Answer | Answered | LookUp | Farewell):
+                self._hold(held)
+
     # -- what is released -----------------------------------------------------------------------------------------
 
     def commit(self, durable_seq: int) -> None:

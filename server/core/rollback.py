@@ -39,7 +39,7 @@ def roll_back(room: "Room", room_seq: int, reject: Reject) -> None:
         if held.is_first:
             _sequence(held).overrule(held.seq, refused)
     for held in answered:
-        _answer_anew(output, held)
+        _answer_anew(output, held, refused)
     for other in cut:
         if isinstance(other, LookUp):
             output.look_up(other)
@@ -54,6 +54,7 @@ def adopt(room: "Room", old: "Room") -> list[tuple[Link, Seat]]:
     Returns those that go on, with their seats; each is still owed the room as it is now, once its join byte has come.
     """
     kept: list[tuple[Link, Seat]] = []
+    room.output.inherit(old.output)
     for before in old.seats:
         seat, link = room.seats.get(before.session_id), before.link
         if seat is not None:
@@ -76,15 +77,20 @@ def close(output: Output, link: Link) -> None:
         output.end(link, answers.terminating("not durable"), CloseCode.MAY_RECONNECT, _WHY)
 
 
-def _answer_anew(output: Output, held: Answered) -> None:
-    """A number's answer, as it is after the rollback. What is left to say says nothing that is not durable."""
-    if held.link.stage is Stage.CLOSED:
+def _answer_anew(output: Output, held: Answered, refused: Refused) -> None:
+    """A number's answer, as it is after the rollback."""
+    link, seq, request_id = held.link, held.seq, held.request_id
+    if link.stage is Stage.CLOSED:
         return
-    outcome = _sequence(held).look(held.seq)
-    if isinstance(outcome, Applied):
-        output.answer(held.link, answers.again(held.seq, outcome, held.request_id), held.seq, held.request_id, False)
-    elif isinstance(outcome, Refused):
-        output.say((held.link,), answers.again(held.seq, outcome, held.request_id))
+    # What was judged after the rollback's roomSeq is refused, whether its outcome is still remembered or not.
+    outcome = refused if held.is_first else _sequence(held).look(seq)
+    if outcome is refused:
+        output.say((link,), answers.again(seq, refused, request_id))
+    elif isinstance(outcome, Applied | Refused):
+        # It may rest on what is not durable yet.
+        output.answer(link, answers.again(seq, outcome, request_id), seq, request_id, False)
+    elif link.seat is not None:
+        output.look_up(LookUp(link, link.seat.session_id, seq, request_id))
 
 
 def _sequence(held: Answered) -> IntentSequence:

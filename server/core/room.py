@@ -166,6 +166,10 @@ class Room:
         seat = self.seats.get(session_id)
         return Dial.UNKNOWN if seat is None else seat.tokens.dial(came_with, given)
 
+    def turn_away(self, link: Link, last_words: bytes, code: int, reason: str) -> None:
+        """Refuse a link that has no seat: why rests on who is in the room, so it goes out once that is durable."""
+        self.output.farewell(link, (last_words,), code, reason)
+
     def reconnect(self, link: Link, session_id: str, confirmation: bytes, now_ms: int, random: "Random") -> None:
         """An accepted dial becomes the session's connection; an older one is closed 4501."""
         seat = self.seats.get(session_id)

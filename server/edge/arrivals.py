@@ -20,7 +20,7 @@ from contracts.events import VersionMismatch
 from contracts.http import CharacterProfile
 from contracts.states import HP_MAX
 from server.core.answers import terminating
-from server.core.colyseus.frames import join_room, room_data
+from server.core.colyseus.frames import error, join_room, room_data
 from server.core.colyseus.pack import pack
 from server.core.faults import Fault, Unavailable
 from server.core.identifiers import new_token, token_hash
@@ -142,7 +142,8 @@ class Arrivals:
         else:
             is_full = refused.code is RejectCode.OVERLOADED
             code = MatchmakeCode.UNHANDLED if is_full else MatchmakeCode.JOIN_FAILED
-            connection.refuse(code, refused.message, CloseCode.ERROR)
+            words, why = error(code, refused.message), refused.message
+            runner.step(lambda room: room.turn_away(connection, words, CloseCode.ERROR, why))
         return refused
 
     async def _reconnect(self, connection: Connection, token: str) -> None:
@@ -150,7 +151,7 @@ class Arrivals:
         runner = await self._room(dialled.room_id)
         seat = None if runner is None else runner.room.seats.get(dialled.session_id)
         if runner is None or seat is None:
-            self._refuse_token(connection)
+            self._refuse_token(connection, runner)
             return
         spoken = seat.member.protocol_version
         if token_hash(token) in seat.tokens.counting and spoken not in (None, PROTOCOL_VERSION):
@@ -171,7 +172,7 @@ class Arrivals:
         elif dial is Dial.BUSY:
             connection.close(CloseCode.MAY_RECONNECT, "another connection of this session is being made")
         else:
-            self._refuse_token(connection)
+            self._refuse_token(connection, runner)
 
     async def _room(self, room_id: str) -> RoomRunner | None:
         """The room; None if there is none. Raises a Fault also while another node, thought to live, has it."""
@@ -180,9 +181,14 @@ class Arrivals:
             raise Unavailable(f"the room belongs to node {found.node_id}", "refused")
         return found
 
-    def _refuse_token(self, connection: Connection) -> None:
+    def _refuse_token(self, connection: Connection, runner: RoomRunner | None) -> None:
+        """For good; by a room only once that the session is over, or the token used, is durable."""
         self._metrics.reconnects.inc("failed")
-        connection.refuse(MatchmakeCode.EXPIRED, _EXPIRED_TOKEN, CloseCode.FAILED_TO_RECONNECT)
+        if runner is None:
+            connection.refuse(MatchmakeCode.EXPIRED, _EXPIRED_TOKEN, CloseCode.FAILED_TO_RECONNECT)
+            return
+        words = error(MatchmakeCode.EXPIRED, _EXPIRED_TOKEN)
+        runner.step(lambda room: room.turn_away(connection, words, CloseCode.FAILED_TO_RECONNECT, _EXPIRED_TOKEN))
 
     def _count(self, token: str | None, outcome: str) -> None:
         (self._metrics.connects if token is None else self._metrics.reconnects).inc(outcome)

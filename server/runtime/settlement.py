@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from server.core.faults import Fault, Fenced
+from server.core.room import Room
 from server.runtime.activation import Activation
 from server.runtime.backoff import Backoff
 from server.runtime.committer import Committer, Journaled
@@ -124,7 +125,7 @@ class Settlement:
             try:
                 row = await self._stores.rooms.claim(claimer, room_id)
                 self._committer.writes_succeed()
-                room = await self._activation.load(row) if isinstance(row, RoomRow) else None
+                room = await self._rebuilt(row) if isinstance(row, RoomRow) else None
             except Fault as fault:
                 _log.warning("a room that stands still cannot be rebuilt yet", room=room_id, fault=str(fault))
                 return False
@@ -138,3 +139,9 @@ class Settlement:
                 return True
             runner.go_on(room)
             return True
+
+    async def _rebuilt(self, row: RoomRow) -> Room:
+        """As its journal has it; created anew where not even its creation was written in time."""
+        room = await self._activation.load(row)
+        self._activation.begin(room, row)
+        return room

@@ -61,8 +61,8 @@ class Yard(Game):
     def on_join(self, step: Step, options: Mapping[str, Any]) -> Reject | None:
         if options.get("password") == "wrong":
             return illegal("The gate stays shut.")
-        rest = step.character or {"coins": 0}
-        self.state.people[step.session_id] = Person(name=step.player.name, coins=rest["coins"])
+        rest = step.character or {}
+        self.state.people[step.session_id] = Person(name=step.player.name, coins=rest.get("coins", 0))
         step.emit("yard.hello", {"to": step.player.name}, (step.session_id,))
         return None
 
@@ -135,6 +135,8 @@ class Tape(Link):
 def _read(frame: bytes) -> tuple[str, Any]:
     if frame[0] == Opcode.JOIN_ROOM:
         return "JOIN_ROOM", frame[1:]
+    if frame[0] == Opcode.ERROR:
+        return "ERROR", frame[1:]
     if frame[0] == Opcode.ROOM_RESPONSE:
         # Small request ids alone are used here: one byte each for the id and the status.
         return "response", (frame[1], frame[2], msgspec.msgpack.decode(frame[3:]))

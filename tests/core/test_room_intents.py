@@ -242,6 +242,17 @@ def test_after_leaving_an_intent_is_rejected_and_the_room_unaffected(bench: Benc
     assert (before, False) == (plain(bench.room.rules.state), bench.room.is_broken)
 
 
+def test_a_number_that_has_its_outcome_gets_no_other_because_its_session_is_over() -> None:
+    bench = Bench()
+    ada = bench.join("ada")
+    ada.take()
+    bench.add(ada, 1)
+    bench.leave("ada")
+    bench.add(ada, 1)
+    bench.commit()
+    assert [(1, "applied")] == [(body["seq"], body.get("status", body.get("code"))) for body in answers(ada)]
+
+
 def test_a_request_is_answered_by_its_response_and_by_nothing_else(bench: Bench, ada: Tape) -> None:
     bench.add(ada, 1, request_id=7)
     bench.add(ada, 2, REFUSED, request_id=8)

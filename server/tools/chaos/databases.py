@@ -9,9 +9,9 @@ import contextlib
 import os
 import secrets
 import signal
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 import asyncpg
 import psutil
 import redis.asyncio
-import redis.exceptions
 
 from server.embedded import Embedded, postgres, start_embedded, valkey
+from server.embedded.database import Database
 from server.embedded.pair import Homes, homes_in
 from server.storage import migrations
 from server.tools.chaos.history import Row
@@ -40,10 +40,7 @@ class Postgres:
         self._root_url = embedded.database_url
         self._homes = homes
         self._embedded = embedded
-        #: How it was started.
-        self._command: list[str] = self._postmaster().cmdline()
         self._is_killed = False
-        self._again: subprocess.Popen[bytes] | None = None
 
     # -- a scenario's database ------------------------------------------------------------------------------------
 
@@ -86,13 +83,10 @@ class Postgres:
         self._is_killed = True
 
     async def start_again(self) -> None:
-        """After `kill`: the same command once more, so on its port and folder. Returns when it answers."""
-        cluster = self._homes.postgres / "cluster"
-        await self._wait_until_nothing_works_there()
-        (cluster / "postmaster.pid").unlink(missing_ok=True)
-        log = self._homes.postgres / "start.log"
-        self._again = self._homes.account.spawn(self._command, folder=cluster, log=log)
-        await poll(self._answers, _AGAIN_S)
+        """After `kill`: on its port and folder. Returns when it answers."""
+        await poll(self._is_gone, _AGAIN_S)
+        self._embedded.postgres.is_alive()  # takes note of its dead child, so that no zombie stays
+        await self._embedded.postgres.start()
         self._is_killed = False
 
     async def start_if_ended(self) -> None:
@@ -141,21 +135,8 @@ class Postgres:
         pids = {process.pid for process in processes}
         return next(process for process in processes if process.ppid() not in pids)
 
-    async def _wait_until_nothing_works_there(self) -> None:
-        await poll(self._is_gone, _AGAIN_S)
-        self._embedded.alive()  # takes note of its dead child, so that no zombie stays
-        if self._again is not None:
-            self._again.wait()
-
     async def _is_gone(self) -> bool:
         return not self._processes()
-
-    async def _answers(self) -> bool:
-        try:
-            await self._execute("SELECT 1")
-        except (OSError, asyncpg.PostgresError):
-            return False
-        return True
 
     async def _execute(self, statement: str) -> None:
         connection = await asyncpg.connect(self._root_url, timeout=5)
@@ -175,11 +156,11 @@ class Postgres:
 class Valkey:
     """One Valkey server, emptied for each scenario."""
 
-    def __init__(self, url: str, home: Path, homes: Homes) -> None:
-        self.url = url
+    def __init__(self, database: Database, home: Path, homes: Homes) -> None:
+        self.url = database.url
+        self._database = database
         self._home = home
         self._account = homes.account
-        self._again: subprocess.Popen[bytes] | None = None
         self._is_killed = False
 
     async def empty(self) -> None:
@@ -194,15 +175,8 @@ class Valkey:
 
     async def start_again(self) -> None:
         """After `kill`: empty, on its port and with its password. Returns when it answers."""
-        parts = urlsplit(self.url)
-        self._again = self._account.spawn(
-            [str(valkey.program()), "-"], folder=self._home, log=self._home / "valkey.log", stdin=subprocess.PIPE
-        )
-        assert self._again.stdin is not None
-        config = f'bind 127.0.0.1\nport {parts.port}\nrequirepass {parts.password}\nsave ""\ndbfilename none.rdb\n'
-        with self._again.stdin as stdin:
-            stdin.write(config.encode())
-        await poll(self._answers, _AGAIN_S)
+        (self._home / "dump.rdb").unlink(missing_ok=True)
+        await self._database.start()
         self._is_killed = False
 
     def freeze(self) -> None:
@@ -229,26 +203,13 @@ class Valkey:
         await self.turn_read_only(False)
         await self.limit_memory(0)
 
-    def adopt(self, child: subprocess.Popen[bytes]) -> None:
-        """`end` ends it, too."""
-        self._again = child
-
-    def end(self) -> None:
-        """If it was adopted, or started again."""
-        if self._again is not None:
-            self._again.kill()
-            self._again.wait()
+    async def end(self) -> None:
+        """For one that is the caller's."""
+        await self._database.end(1.0)
 
     async def _command(self, *words: object) -> None:
         async with redis.asyncio.Redis.from_url(self.url, socket_timeout=5) as client:
             await client.execute_command(*words)  # type: ignore[no-untyped-call]
-
-    async def _answers(self) -> bool:
-        try:
-            await self._command("PING")
-        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
-            return False
-        return True
 
     def _processes(self) -> list[psutil.Process]:
         return valkey.workplace(self._home, self._account).at_work()
@@ -260,15 +221,19 @@ class Databases:
     def __init__(self, embedded: Embedded) -> None:
         homes = homes_in(embedded.folder.path)
         self.postgres = Postgres(embedded, homes)
-        self.valkey = Valkey(embedded.redis_url, homes.valkey, homes)
+        self.valkey = Valkey(embedded.valkey, homes.valkey, homes)
         self._homes = homes
 
     async def second_valkey(self, home: Path) -> Valkey:
         """Another one, whose end is the caller's."""
-        child, url = await valkey.start(home, self._homes.account, is_durable=False)
-        second = Valkey(url, home, self._homes)
-        second.adopt(child)
-        return second
+        account = self._homes.account
+        database = Database(
+            "Valkey",
+            partial(valkey.start, home, account, secrets.token_urlsafe(24), is_durable=False),
+            partial(valkey.end, home, account),
+        )
+        await database.start()
+        return Valkey(database, home, self._homes)
 
 
 @asynccontextmanager
@@ -283,7 +248,6 @@ async def databases_in(folder: Path, *, is_durable: bool = True) -> AsyncIterato
             databases.postgres.thaw()
             databases.valkey.thaw()
         await embedded.stop()
-        databases.valkey.end()
 
 
 async def read_rows(url: str) -> list[Row]:

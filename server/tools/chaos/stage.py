@@ -131,7 +131,7 @@ class Stage:
     async def second_valkey(self) -> Valkey:
         """Besides the stage's own, until its end."""
         valkey = await self.databases.second_valkey(self.folder / "valkey")
-        self._at_end.callback(valkey.end)
+        self._at_end.push_async_callback(valkey.end)
         return valkey
 
     async def seat(self, node: Node, method: str, name: str, **options: object) -> http.Answer:

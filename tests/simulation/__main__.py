@@ -1,0 +1,34 @@
+"""
+Simulate for long: `python -m tests.simulation --seed 1 --runs 10000`.
+
+Prints the runs a minute; a failure with its seed and a minimal script, which end it with status 1.
+"""
+
+import argparse
+import sys
+import time
+
+from tests.simulation.scripts import broken_by, report, script_of
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="that of the first run; each next has the next")
+    parser.add_argument("--runs", type=int, default=1_000)
+    parser.add_argument("--failures", type=int, default=1, help="how many to find before it ends")
+    arguments = parser.parse_args()
+    began, failed = time.perf_counter(), 0
+    for run in range(arguments.runs):
+        seed = arguments.seed + run
+        script = script_of(seed)
+        if broken_by(script):
+            failed += 1
+            print(report(seed, script), flush=True)
+            if failed >= arguments.failures:
+                break
+    minutes = (time.perf_counter() - began) / 60
+    print(f"{run + 1} runs, {(run + 1) / minutes:.0f} a minute, {failed} failed")
+    return 1 if failed else 0
+
+
+sys.exit(main())
