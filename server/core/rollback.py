@@ -18,7 +18,7 @@ from server.core.link import Link, Stage
 from server.core.output import Answered, Farewell, Output
 from server.core.reject import Reject
 from server.core.seats import Seat
-from server.core.sequence import Applied, IntentSequence, Refused
+from server.core.sequence import Applied, Refused
 
 if TYPE_CHECKING:
     from server.core.room import Room
@@ -37,9 +37,9 @@ def roll_back(room: "Room", room_seq: int, reject: Reject) -> None:
             seat.sequence.roll_back(room_seq, refused)
     for held in answered:
         if held.is_first:
-            _sequence(held).overrule(held.seq, refused)
+            _seat(held).sequence.overrule(held.seq, refused)
     for held in answered:
-        _answer_anew(output, held)
+        _answer_anew(output, held, refused)
     for other in cut:
         if isinstance(other, LookUp):
             output.look_up(other)
@@ -76,17 +76,21 @@ def close(output: Output, link: Link) -> None:
         output.end(link, answers.terminating("not durable"), CloseCode.MAY_RECONNECT, _WHY)
 
 
-def _answer_anew(output: Output, held: Answered) -> None:
+def _answer_anew(output: Output, held: Answered, refused: Refused) -> None:
     """A number's answer, as it is after the rollback. What is left to say says nothing that is not durable."""
     if held.link.stage is Stage.CLOSED:
         return
-    outcome = _sequence(held).look(held.seq)
+    seat = _seat(held)
+    # What was judged in what is undone is refused, also where so many came since that it is no longer remembered.
+    outcome = refused if held.is_first else seat.sequence.look(held.seq)
     if isinstance(outcome, Applied):
         output.answer(held.link, answers.again(held.seq, outcome, held.request_id), held.seq, held.request_id, False)
     elif isinstance(outcome, Refused):
         output.say((held.link,), answers.again(held.seq, outcome, held.request_id))
+    else:
+        output.look_up(LookUp(held.link, seat.session_id, held.seq, held.request_id))
 
 
-def _sequence(held: Answered) -> IntentSequence:
+def _seat(held: Answered) -> Seat:
     assert held.link.seat is not None, "only a seated connection's numbers are answered"
-    return held.link.seat.sequence
+    return held.link.seat
