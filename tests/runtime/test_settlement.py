@@ -13,7 +13,7 @@ from server.runtime.runner import RoomRunner
 from tests.runtime.parts import Station, Tape, add, seat, station, until
 from tests.storage.parts import Proxy, backend, proxied
 
-#: No action can be written, as when the disk is full; nor anything of rooms.
+#: No action can be written, as when the disk is full; nor anything of rooms, or of nodes.
 ACTIONS_FULL = """
     CREATE FUNCTION fail_as_full() RETURNS trigger LANGUAGE plpgsql AS
         'BEGIN RAISE EXCEPTION USING ERRCODE = ''53100''; END';
@@ -22,6 +22,7 @@ ACTIONS_FULL = """
 ROOMS_FULL = """
     CREATE TRIGGER full_rooms BEFORE UPDATE ON rooms FOR EACH ROW EXECUTE FUNCTION fail_as_full();
 """
+NODES_FULL = "CREATE TRIGGER full_nodes BEFORE UPDATE ON nodes FOR EACH ROW EXECUTE FUNCTION fail_as_full()"
 FREED = "DROP FUNCTION fail_as_full CASCADE"
 
 
@@ -208,6 +209,15 @@ async def test_a_drain_while_in_doubt_waits_for_the_truth_and_hands_all_over(
     row = await operator.fetchrow("SELECT owner, status FROM rooms WHERE room_id = $1", runner.room.room_id)
     assert tuple(row) == (None, "dormant")
     assert await operator.fetchval("SELECT count(*) FROM nodes WHERE NOT fenced") == 0
+
+
+async def test_a_drain_that_cannot_be_written_down_closes_everyone_all_the_same(
+    here: Station, operator: asyncpg.Connection
+) -> None:
+    _, tape = await table(here)
+    await operator.execute(ACTIONS_FULL + ROOMS_FULL + NODES_FULL)
+    await here.node.drain(CloseCode.MAY_RECONNECT, "the server goes")
+    assert (tape.closed, here.node.rooms) == ((CloseCode.MAY_RECONNECT, "the server goes"), [])
 
 
 async def test_without_a_lease_a_node_is_mute_and_with_it_again_it_says_what_it_kept(
