@@ -239,6 +239,25 @@ async def test_without_a_lease_a_node_is_mute_and_with_it_again_it_says_what_it_
         assert (tape.closed, here.ends, here.crashes) == (None, [], [])
 
 
+async def test_a_room_whose_row_another_session_locks_waits_alone(here: Station, urls: Urls) -> None:
+    (locked, its_tape), (other, tape) = await table(here), await table(here)
+    holder = await asyncpg.connect(urls.database_url)
+    held = holder.transaction()
+    await held.start()
+    await holder.execute(
+        "INSERT INTO actions (room_id, room_seq, epoch, kind, at) VALUES ($1, 4, 1, '', 0)", locked.room.room_id
+    )
+    add(locked, its_tape, 2)
+    for seq in range(2, 12):
+        add(other, tape, seq)
+        await other.durable()
+    assert (acked(tape), acked(its_tape)) == (list(range(1, 12)), [1])
+    await held.rollback()
+    await holder.close()
+    await locked.durable()
+    assert (acked(its_tape), its_tape.closed) == ([1, 2], None)
+
+
 # -- too late -----------------------------------------------------------------------------------------------------
 
 
