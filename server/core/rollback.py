@@ -18,7 +18,7 @@ from server.core.link import Link, Stage
 from server.core.output import Answered, Farewell, Output
 from server.core.reject import Reject
 from server.core.seats import Seat
-from server.core.sequence import Applied, IntentSequence, Refused
+from server.core.sequence import Applied, Refused
 
 if TYPE_CHECKING:
     from server.core.room import Room
@@ -37,7 +37,7 @@ def roll_back(room: "Room", room_seq: int, reject: Reject) -> None:
             seat.sequence.roll_back(room_seq, refused)
     for held in answered:
         if held.is_first:
-            _sequence(held).overrule(held.seq, refused)
+            _seat(held).sequence.overrule(held.seq, refused)
     for held in answered:
         _answer_anew(output, held, refused)
     for other in cut:
@@ -83,7 +83,7 @@ def _answer_anew(output: Output, held: Answered, refused: Refused) -> None:
     if link.stage is Stage.CLOSED:
         return
     # What was judged after the rollback's roomSeq is refused, whether its outcome is still remembered or not.
-    outcome = refused if held.is_first else _sequence(held).look(seq)
+    outcome = refused if held.is_first else _seat(held).sequence.look(seq)
     if outcome is refused:
         output.say((link,), answers.again(seq, refused, request_id))
     elif isinstance(outcome, Applied | Refused):
@@ -93,6 +93,6 @@ def _answer_anew(output: Output, held: Answered, refused: Refused) -> None:
         output.look_up(LookUp(link, link.seat.session_id, seq, request_id))
 
 
-def _sequence(held: Answered) -> IntentSequence:
+def _seat(held: Answered) -> Seat:
     assert held.link.seat is not None, "only a seated connection's numbers are answered"
-    return held.link.seat.sequence
+    return held.link.seat

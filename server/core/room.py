@@ -12,10 +12,10 @@ Inputs are method calls; each runs to completion, changes memory and leaves behi
 journaled (`take_entries`) and effects to be performed (`take_effects`). Time, randomness and
 identity come in as arguments; nothing here awaits.
 
-    OPEN --a step raised, an entry cannot be written--> BROKEN   takes nothing more; when all it holds is durable and
-      |                                                          out, the runtime rebuilds the room from its journal
-      `--what it applied will never be durable--> STILL          applies nothing more, but still answers numbers and
-                                                                 says why not; `adopted` by the room that is rebuilt
+    OPEN --a step raised--> BROKEN     takes nothing more; when all it holds is durable and out,
+      |                                the runtime rebuilds the room from its journal
+      `--what it applied will never be durable--> STILL     applies nothing more, but still answers numbers and
+                                       says why not; `adopted` by the room that is rebuilt
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -103,15 +103,10 @@ class Room:
         """Its node claimed it anew, and nobody else had it in between: what follows is of that epoch."""
         self.epoch = self._actions.epoch = self._catching_up.epoch = epoch
 
-    def roll_back(self, room_seq: int) -> None:
-        """What was applied after `room_seq` will never be durable: reject it `not_durable`, and stand still."""
-        rollback.roll_back(self, room_seq, NOT_DURABLE)
+    def roll_back(self, room_seq: int, reject: Reject = NOT_DURABLE) -> None:
+        """What was applied after `room_seq` will never be durable: reject it so, and stand still."""
+        rollback.roll_back(self, room_seq, reject)
         self.is_still = True
-
-    def poisoned(self, problem: Exception) -> None:
-        """PostgreSQL refuses the first entry that is not durable, whoever writes it: the room's bug."""
-        rollback.roll_back(self, self.output.durable_seq, FAILED)
-        self._break(problem)
 
     def adopt(self, old: "Room", now_ms: int, random: "Random") -> None:
         """Rebuilt from the journal, go on in the place of `old`, which stands still: everyone gets a snapshot."""

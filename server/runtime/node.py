@@ -184,7 +184,10 @@ class Node:
             )
             return
         await self.publisher.write()
-        await self._identity.retire()
+        try:
+            await self._identity.retire()
+        except Fault as fault:
+            _log.warning("the node could not be retired; its lease has to run out", fault=str(fault))
 
     def close_all(self, close: CloseCode, reason: str) -> None:
         """Close every connection of every room at once."""

@@ -28,7 +28,7 @@ from server.core.faults import Poisoned, Unavailable
 from server.core.link import Link
 from server.core.recovery import RoomSnapshot, snapshot_of
 from server.core.reject import Reject
-from server.core.room import Room
+from server.core.room import FAILED, NOT_DURABLE, Room
 from server.ops.metrics import Metrics
 from server.presence.directory import FilterValue
 from server.runtime.clock import Clock
@@ -100,6 +100,8 @@ class RoomRunner:
         #: Sessions whose seats changed, by the roomSeq that must be durable before Redis hears of it.
         self._changed_seats: dict[str, int] = {}
         self._waiting: list[asyncio.Future[None]] = []
+        #: When the room was last rebuilt in place, by the monotonic clock.
+        self.rebuilt_at = float("-inf")
         self._snapshot: RoomSnapshot | None = None
         self._snapshot_seq = room.output.history.base_seq
         #: When the last session left, in Unix ms; None while there is one.
@@ -263,32 +265,35 @@ class RoomRunner:
 
     def given_up(self, room_seq: int) -> None:
         """What was applied after `room_seq` was not written in time: the room is set back, and stands still."""
-        if not self.room.is_still:
-            self._metrics.rollbacks.inc()
-            _log.warning("not durable in time; the room is set back", room=self.room.room_id, room_seq=room_seq)
-        self._set_back(lambda room: room.roll_back(room_seq), room_seq)
-        self._upkeep.still(self)
+        _log.warning("not durable in time; the room is set back", room=self.room.room_id, room_seq=room_seq)
+        self._set_back(room_seq, NOT_DURABLE)
 
     def poisoned(self, fault: Poisoned) -> None:
-        """PostgreSQL takes none of what was applied and is not durable: a bug of the room."""
-        self._set_back(lambda room: room.poisoned(fault), self.room.output.durable_seq)
+        """PostgreSQL refuses the first entry that is not durable, whoever writes it: likewise, as the room's bug."""
+        room_seq = self.room.output.durable_seq
+        _log.error("an entry cannot be written", room=self.room.room_id, room_seq=room_seq + 1, exc_info=fault)
+        self._set_back(room_seq, FAILED)
 
     def go_on(self, room: Room) -> None:
         """As rebuilt from its journal, in the place of the room that stands still."""
         old, self.room = self.room, room
+        self.rebuilt_at = time.monotonic()
         self._snapshot_seq = room.output.history.base_seq
         self.step(lambda room: room.adopt(old, self._clock(), self.random))
         self.empty_since_ms = None if len(room.seats) else self._clock()
         self._upkeep.seats_changed(self, {seat.session_id for seats in (old.seats, room.seats) for seat in seats})
         _log.info("the room goes on", room=room.room_id, room_seq=room.room_seq, epoch=room.epoch)
 
-    def _set_back(self, how: Callable[[Room], None], room_seq: int) -> None:
+    def _set_back(self, room_seq: int, reject: Reject) -> None:
+        if not self.room.is_still:
+            self._metrics.rollbacks.inc()
         if self._snapshot is not None and self._snapshot.room_seq > room_seq:
             self._snapshot = None
         self._unacked = deque(waiting for waiting in self._unacked if waiting[0] <= room_seq)
         self._changed_seats = {session_id: at for session_id, at in self._changed_seats.items() if at <= room_seq}
         self._disappoint("it could not be written in time")
-        self.step(how)
+        self.step(lambda room: room.roll_back(room_seq, reject))
+        self._upkeep.still(self)
 
     def _disappoint(self, why: str) -> None:
         """Tell those who wait for all to be durable."""

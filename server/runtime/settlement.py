@@ -8,6 +8,7 @@ Settlement: what becomes of the rooms when writes are in doubt, or come too late
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 
 import structlog
@@ -26,6 +27,8 @@ from server.storage.stores import Stores
 
 _log = structlog.get_logger(service="node")
 
+#: Between two rebuilds of a room, at least: one that cannot be written may be poisoned again by its first entry.
+REBUILDS_EVERY_S = 1.0
 #: Rooms that are rebuilt at once.
 RESTORED_AT_ONCE = 4
 
@@ -119,7 +122,8 @@ class Settlement:
         """One try; True if there is no more to be done."""
         room_id = runner.room.room_id
         async with self._locks[room_id]:
-            if runner.is_over or self._committer.has_pending(runner):
+            is_too_soon = time.monotonic() - runner.rebuilt_at < REBUILDS_EVERY_S
+            if runner.is_over or self._committer.has_pending(runner) or is_too_soon:
                 return runner.is_over
             claimer = self._identity.node_id
             try:

@@ -244,6 +244,7 @@ async def test_in_doubt_nothing_is_flushed_told_or_given_up_of_what_was_sent() -
         desk.committer.submit(room, entries("r", 4))
         flush.fail(OutcomeUnknown())
         ends = await desk.settling()
+        assert desk.committer.is_in_doubt
         desk.committer.submit(room, entries("r", 5))
         desk.committer.submit(other, entries("other", 1))
         await desk.nothing_happens()
@@ -254,6 +255,7 @@ async def test_in_doubt_nothing_is_flushed_told_or_given_up_of_what_was_sent() -
         (again,) = await desk.flushed()
         await desk.nothing_happens()
         assert (again.rows, room.seqs, desk.committer.pending) == ([("r", 3)], [2, 3], 0)
+        assert not desk.committer.is_in_doubt
         assert room.given_up_after == [3]
 
 

@@ -13,12 +13,16 @@ from server.runtime.runner import RoomRunner
 from tests.runtime.parts import Station, Tape, add, seat, station, until
 from tests.storage.parts import Proxy, backend, proxied
 
-FULL = """
+#: No action can be written, as when the disk is full; nor anything of rooms, or of nodes.
+ACTIONS_FULL = """
     CREATE FUNCTION fail_as_full() RETURNS trigger LANGUAGE plpgsql AS
         'BEGIN RAISE EXCEPTION USING ERRCODE = ''53100''; END';
     CREATE TRIGGER full_actions BEFORE INSERT ON actions FOR EACH ROW EXECUTE FUNCTION fail_as_full();
+"""
+ROOMS_FULL = """
     CREATE TRIGGER full_rooms BEFORE UPDATE ON rooms FOR EACH ROW EXECUTE FUNCTION fail_as_full();
 """
+NODES_FULL = "CREATE TRIGGER full_nodes BEFORE UPDATE ON nodes FOR EACH ROW EXECUTE FUNCTION fail_as_full()"
 FREED = "DROP FUNCTION fail_as_full CASCADE"
 
 
@@ -207,6 +211,15 @@ async def test_a_drain_while_in_doubt_waits_for_the_truth_and_hands_all_over(
     assert await operator.fetchval("SELECT count(*) FROM nodes WHERE NOT fenced") == 0
 
 
+async def test_a_drain_that_cannot_be_written_down_closes_everyone_all_the_same(
+    here: Station, operator: asyncpg.Connection
+) -> None:
+    _, tape = await table(here)
+    await operator.execute(ACTIONS_FULL + ROOMS_FULL + NODES_FULL)
+    await here.node.drain(CloseCode.MAY_RECONNECT, "the server goes")
+    assert (tape.closed, here.node.rooms) == ((CloseCode.MAY_RECONNECT, "the server goes"), [])
+
+
 async def test_without_a_lease_a_node_is_mute_and_with_it_again_it_says_what_it_kept(
     proxy: tuple[Proxy, Urls],
 ) -> None:
@@ -226,6 +239,25 @@ async def test_without_a_lease_a_node_is_mute_and_with_it_again_it_says_what_it_
         assert (tape.closed, here.ends, here.crashes) == (None, [], [])
 
 
+async def test_a_room_whose_row_another_session_locks_waits_alone(here: Station, urls: Urls) -> None:
+    (locked, its_tape), (other, tape) = await table(here), await table(here)
+    holder = await asyncpg.connect(urls.database_url)
+    held = holder.transaction()
+    await held.start()
+    await holder.execute(
+        "INSERT INTO actions (room_id, room_seq, epoch, kind, at) VALUES ($1, 4, 1, '', 0)", locked.room.room_id
+    )
+    add(locked, its_tape, 2)
+    for seq in range(2, 12):
+        add(other, tape, seq)
+        await other.durable()
+    assert (acked(tape), acked(its_tape)) == (list(range(1, 12)), [1])
+    await held.rollback()
+    await holder.close()
+    await locked.durable()
+    assert (acked(its_tape), its_tape.closed) == ([1, 2], None)
+
+
 # -- too late -----------------------------------------------------------------------------------------------------
 
 
@@ -242,7 +274,7 @@ async def test_a_room_set_back_is_rebuilt_in_place_as_soon_as_postgresql_lets_it
 ) -> None:
     runner, tape = await table(impatient)
     room_id = runner.room.room_id
-    await operator.execute(FULL)
+    await operator.execute(ACTIONS_FULL + ROOMS_FULL)
     add(runner, tape, 2)
     await until(lambda: bool(tape.of("event.reject", code="not_durable")))
     with pytest.raises(Unavailable):
@@ -263,7 +295,7 @@ async def test_a_room_whose_journal_cannot_be_loaded_is_given_up_and_the_others_
     impatient: Station, operator: asyncpg.Connection
 ) -> None:
     (lost, its_tape), (kept, tape) = await table(impatient), await table(impatient)
-    await operator.execute(FULL)
+    await operator.execute(ACTIONS_FULL + ROOMS_FULL)
     add(lost, its_tape, 2)
     await until(lambda: bool(its_tape.of("event.reject", code="not_durable")))
     await operator.execute("UPDATE actions SET patch = '{\"total\":[]}' WHERE room_id = $1", lost.room.room_id)
@@ -281,7 +313,7 @@ async def test_a_room_set_back_again_and_again_loses_nothing_that_was_acked(
     runner, tape = await table(impatient)
     seq = 1
     for _ in range(3):
-        await operator.execute(FULL)
+        await operator.execute(ACTIONS_FULL + ROOMS_FULL)
         seq += 1
         add(runner, tape, seq, 100)
         await until(lambda seq=seq: bool(tape.of("event.reject", seq=seq, code="not_durable")))
@@ -294,3 +326,48 @@ async def test_a_room_set_back_again_and_again_loses_nothing_that_was_acked(
     assert runner.room.rules.state.total == 4
     assert [room_seq for room_seq, _, _ in await rows(operator, runner)] == [1, 2, 3, 4, 5, 6]
     assert (runner.room.epoch, tape.closed) == (4, None)
+
+
+async def test_a_room_set_back_once_more_while_others_are_rebuilt_is_rebuilt_once_more(
+    impatient: Station, operator: asyncpg.Connection, urls: Urls
+) -> None:
+    """One of the others has to wait for a lock, and they are rebuilt together."""
+    *quick, (slow, its_tape) = [await table(impatient) for _ in range(3)]
+    holder = await asyncpg.connect(urls.database_url)
+    async with holder.transaction():
+        await holder.execute("SELECT FROM rooms WHERE room_id = $1 FOR UPDATE", slow.room.room_id)
+        await operator.execute(ACTIONS_FULL)
+        for runner, tape in [*quick, (slow, its_tape)]:
+            add(runner, tape, 2)
+        for seq in (2, 3):
+            for runner, tape in quick:
+                await until(lambda tape=tape, seq=seq: bool(tape.of("event.reject", seq=seq, code="not_durable")))
+                await until(lambda runner=runner: runner.takes_input)
+                if seq == 2:
+                    add(runner, tape, 3)
+        await operator.execute(FREED)
+        assert slow.room.is_still
+    await holder.close()
+    await until(lambda: slow.takes_input)
+    for runner, tape in quick:
+        await until(lambda runner=runner: runner.takes_input)
+        add(runner, tape, 4)
+        await runner.durable()
+        assert (acked(tape), tape.closed) == ([1, 4], None)
+
+
+async def test_in_doubt_nothing_of_any_room_is_shown(here: Station, link: Proxy, operator: asyncpg.Connection) -> None:
+    """From the fence of the old id on another node may have taken the room."""
+    (doubted, its_tape), (other, tape) = await table(here), await table(here)
+    await lose_reply(link, operator, doubted, its_tape, 2)
+    link.ups.clear()
+    await link.hold()
+    mark = len(tape.heard)
+    add(other, tape, 1)
+    add(other, tape, 9)
+    other.sweep()
+    assert [body.get("code") for _, _, body in tape.heard[mark:]] == ["gap"]
+    link.thaw()
+    await doubted.durable()
+    await until(lambda: len(acked(tape)) == 2)
+    assert (acked(its_tape), tape.closed) == ([1, 2], None)
