@@ -197,7 +197,7 @@ class Room:
 
     def recalled(self, question: Recall, before: Sequence[Change] | None, now_ms: int) -> None:
         """The journal's answer to a `Recall`, up to where the history begins by now; None if it is not to be had."""
-        if not self.is_broken:
+        if self.takes_input:
             self._catching_up.recalled(question, before, now_ms)
 
     def choked(self, link: Link, now_ms: int) -> None:

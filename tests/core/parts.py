@@ -216,6 +216,20 @@ class Bench:
         self.room.recalled(question, [change_of(entry) for entry in entries], self.now_ms)
         self.settle()
 
+    def stand_still(self) -> None:
+        """What is not durable never will be."""
+        durable_seq = self.room.output.durable_seq
+        del self.journal[durable_seq:]
+        self.room.roll_back(durable_seq)
+        self.settle()
+
+    def go_on(self) -> None:
+        """The room that stood still is rebuilt from its journal."""
+        old, rules = self.room, type(self.room.rules)()
+        self.room = recover("r1", old.epoch + 1, rules, self.limits, None, self.journal, self.now_ms)
+        self.room.adopt(old, self.now_ms, self.random)
+        self.commit()
+
     def choke(self, tape: Tape) -> None:
         self.room.choked(tape, self.now_ms)
         self.settle()

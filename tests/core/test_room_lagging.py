@@ -309,3 +309,36 @@ def test_nobody_else_is_sent_anything_more_or_later() -> None:
         bench.tick()
         heard.append(bob.take())
     assert heard[0] == heard[1]
+
+
+def test_a_room_set_back_goes_on_from_where_a_lagging_link_stands() -> None:
+    bench = Bench()
+    ada, bob = two(bench)
+    bench.choke(ada)
+    played(bench, bob, 3)
+    bench.add(bob, 2, 5)
+    bench.stand_still()
+    bench.go_on()
+    assert [] == ada.take()
+    bench.add(bob, 3, 7)
+    bench.drain(ada)
+    bench.commit()
+    bench.tick()
+    ((_, delta),) = ada.take()
+    assert (3, 5, 10) == (delta["baseSeq"], delta["roomSeq"], delta["patches"][0]["total"])
+
+
+def test_a_link_that_has_read_while_its_room_stands_still_is_caught_up_when_it_goes_on() -> None:
+    bench = Bench()
+    ada, bob = two(bench)
+    bench.choke(ada)
+    played(bench, bob, 3)
+    bench.add(bob, 2, 5)
+    bench.stand_still()
+    bench.drain(ada)
+    assert [] == ada.take()
+    bench.go_on()
+    ((_, delta),) = ada.take()
+    assert (3, 4, 3) == (delta["baseSeq"], delta["roomSeq"], delta["patches"][0]["total"])
+    played(bench, bob, 7, first=3)
+    assert ["delta"] == ada.kinds()

@@ -278,6 +278,26 @@ def test_a_link_that_lagged_may_go_back_to_the_journal_as_well() -> None:
     assert ["resume", "event.chat", "delta"] == bob.kinds()
 
 
+@pytest.mark.parametrize("is_still", [True, False])
+def test_a_room_set_back_meanwhile_answers_with_a_snapshot_and_the_journal_comes_too_late(is_still: bool) -> None:
+    bench, bob = away()
+    ada = back(bench)
+    bench.resume(ada, 3)
+    bench.add(bob, 6)
+    bench.stand_still()
+    if is_still:
+        bench.recall()
+        assert [] == ada.take()
+    bench.go_on()
+    (_, ack), (_, snapshot) = ada.take()
+    assert (False, folded(bench.journal)) == (ack["recovered"], snapshot["state"])
+    if not is_still:
+        bench.recall()
+    bench.commit()
+    bench.tick()
+    assert [] == ada.take()
+
+
 def test_an_old_answer_is_no_answer() -> None:
     bench, _ = away()
     ada = back(bench)
