@@ -3,8 +3,8 @@ App: one node from its settings to its end, in order.
 
     databases -> schema -> node -> sockets open -> ready ... signal -> drain -> sockets closed -> databases stopped
 
-A second signal ends the drain. A write in doubt ends everything at once, without a drain: what
-is true is in PostgreSQL, and the next start finds it.
+A second signal ends the drain. A node that another has fenced, or whose task has crashed, ends at once, without a
+drain: what is true is in PostgreSQL, and whoever has the rooms next finds it.
 """
 
 import asyncio
@@ -198,7 +198,7 @@ class App:
         if not self._is_doomed:
             _log.critical(why, error=repr(error) if error else None)
             self._is_doomed = True
-            self._exit_code = ExitCode.DOUBT
+            self._exit_code = ExitCode.RESTART
             self._server.stop()
 
     def _committed(self, actions: int, seconds: float) -> None:

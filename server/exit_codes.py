@@ -18,8 +18,8 @@ class ExitCode(IntEnum):
     NOT_FOUND = 66
     #: The databases could not be started or reached.
     DATABASES = 69
-    #: A task or a write of `serve` ended in a way that only a restart settles.
-    DOUBT = 70
+    #: `serve` was fenced, for another node may have its rooms, or one of its tasks crashed: start it again.
+    RESTART = 70
     #: The address can't be listened on: mostly another process has the port.
     ADDRESS = 71
     #: The verb needs a checkout with Node.js, and this is none.

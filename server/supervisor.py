@@ -85,7 +85,7 @@ class Supervisor:
         self._announce = announce
         self._say = say
         self._random = SystemRandom()
-        self._tasks = Tasks(lambda task, error: self._fail(ExitCode.DOUBT))
+        self._tasks = Tasks(lambda task, error: self._fail(ExitCode.RESTART))
         self._exit_code = ExitCode.OK
         self._workers: list[Worker] = []
         self._is_announced = False
@@ -205,7 +205,7 @@ class Supervisor:
 
     def _fail(self, code: int) -> None:
         """The start has failed, for a reason that the worker has told on stderr."""
-        self._exit_code = ExitCode(code) if code in set(ExitCode) else ExitCode.DOUBT
+        self._exit_code = ExitCode(code) if code in set(ExitCode) else ExitCode.RESTART
         if not self._stopping.is_set():
             self._stop()
 
