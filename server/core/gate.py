@@ -10,6 +10,7 @@ is held for N.
 """
 
 from collections import deque
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 E = TypeVar("E")
@@ -38,6 +39,9 @@ class Gate(Generic[E]):
             gone.append(self._held.pop()[1])
         gone.reverse()
         return gone
+
+    def __iter__(self) -> Iterator[E]:
+        return (effect for _, effect in self._held)
 
     def __len__(self) -> int:
         return len(self._held)

@@ -99,6 +99,12 @@ class Output:
     def live(self) -> Sequence[Link]:
         return tuple(self._live.values())
 
+    @property
+    def parting(self) -> Sequence[Link]:
+        """Links that are no session's any more, and wait for their last frames."""
+        leaving = [held.link for held in self._gate if isinstance(held, Farewell)]
+        return [link for link in leaving if link.stage is not Stage.CLOSED]
+
     # -- what is held ---------------------------------------------------------------------------------------------
 
     def apply(self, change: Change) -> None:

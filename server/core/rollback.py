@@ -56,7 +56,9 @@ def adopt(room: "Room", old: "Room") -> list[tuple[Link, Seat]]:
     kept: list[tuple[Link, Seat]] = []
     room.output.inherit(old.output)
     for before in old.seats:
-        seat, link = room.seats.get(before.session_id), before.link
+        seat = room.seats.get(before.session_id)
+        # The seat of old has no connection any more, whose end would then be the session's.
+        link, before.link = before.link, None
         if seat is not None:
             # The journal does not know of rejects.
             seat.sequence, seat.bucket = before.sequence, before.bucket

@@ -330,9 +330,9 @@ class Room:
 
     def close_all(self, code: CloseCode, reason: str) -> None:
         """Close every link at once; the sessions live on in the journal."""
-        for seat in self.seats:
-            if seat.link is not None:
-                self.output.end(seat.link, answers.terminating(reason), code, reason)
+        seated = [seat.link for seat in self.seats if seat.link is not None]
+        for link in dict.fromkeys([*seated, *self.output.parting]):
+            self.output.end(link, answers.terminating(reason), code, reason)
 
     def new_bucket(self, now_ms: int) -> Bucket:
         return Bucket(self.limits.intent_rate, self.limits.intent_burst, now_ms)

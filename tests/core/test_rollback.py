@@ -5,7 +5,7 @@ from typing import Any
 from contracts.limits import OUTCOMES_MAX
 from server.core.colyseus.frames import error
 from server.core.effects import LookUp
-from tests.core.parts import REFUSED, UNPACED, Bench, Tape
+from tests.core.parts import REFUSED, UNPACED, Bench, Tape, token
 
 
 def rejects(tape: Tape) -> dict[int, str]:
@@ -121,3 +121,19 @@ def test_who_was_turned_away_for_what_never_was_may_come_again() -> None:
     bench.room.turn_away(stranger, error(524, "no"), 4003, "no")
     set_back(bench, durable_seq)
     assert 4010 == stranger.closed
+
+
+def test_the_end_of_a_connection_that_never_was_is_not_the_end_of_the_one_that_is() -> None:
+    bench = Bench()
+    bench.drop(bench.join("ada"))
+    bench.commit()
+    durable_seq = bench.room.room_seq
+    undone = bench.dial("ada", token("ada 0"), token("ada 1"))
+    assert isinstance(undone, Tape)
+    set_back(bench, durable_seq)
+    bench = go_on(bench)
+    assert 4010 == undone.closed
+    bench.come_back("ada", "ada 0", "ada 2")
+    bench.drop(undone)
+    bench.commit()
+    assert "session.reconnect" == bench.journal[-1].kind

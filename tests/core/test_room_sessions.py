@@ -501,3 +501,13 @@ def test_closing_all_ends_links_and_not_sessions() -> None:
     assert 2 == len(bench.room.seats)
     bench.commit()
     assert [] == ada.take()
+
+
+def test_closing_all_ends_links_whose_last_frames_wait() -> None:
+    bench = Bench()
+    ada = bench.join("ada")
+    bench.leave("ada")
+    bench.room.close_all(4010, "the room is elsewhere")
+    bench.settle()
+    assert 4010 == ada.closed
+    bench.commit()

@@ -107,8 +107,19 @@ class Postgres:
         self.refuse_fenced(node_id)
         if any(POISON in (entry.intent or b"") for entry in entries):
             raise Poisoned("a value that cannot be written")
+        self._refuse_takes(entries)
         for entry in entries:
             self._append(node_id, entry)
+
+    def _refuse_takes(self, entries: Sequence[Entry]) -> None:
+        """Two nodes may have found a character at rest at once: one has it."""
+        holders = {player_id: row.session_id for player_id, row in self.characters.items()}
+        for entry in entries:
+            move = entry.character
+            if move is not None and move.kind == "take" and holders[move.player_id] is not None:
+                raise Poisoned("a character that another session has")
+            if move is not None:
+                holders[move.player_id] = entry.session_id if move.kind == "take" else None
 
     def _append(self, node_id: str, entry: Entry) -> None:
         rows, room = self.actions.setdefault(entry.room_id, []), self.rooms[entry.room_id]
