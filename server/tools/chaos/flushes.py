@@ -67,7 +67,7 @@ class Flushes:
     """What goes on between all servers of a stage and PostgreSQL, through one proxy."""
 
     def __init__(self, on_commit: Callable[[Action], None]) -> None:
-        """`on_commit` is told of each action just before the server hears that it is durable."""
+        """`on_commit` is told of each action when PostgreSQL says that it is durable, before any server hears it."""
         self.on_commit = on_commit
         self._trap: Trap | None = None
 
@@ -128,11 +128,11 @@ class FlushTap:
     async def _answered(self) -> None:
         """What PostgreSQL says of the flush is in the chunk that waits for us."""
         actions, self._actions = self._actions, ()
-        if self._is_committed and (trap := self._flushes.caught(Point.REPLY)):
-            await trap.hold(actions)
         if self._is_committed:
             for action in actions:
                 self._flushes.on_commit(action)
+            if trap := self._flushes.caught(Point.REPLY):
+                await trap.hold(actions)
 
 
 class _Frames:

@@ -89,7 +89,7 @@ class Told(Record, frozen=True, tag="degraded", kw_only=True):
 
 
 class Committed(Record, frozen=True, tag="commit", kw_only=True):
-    """PostgreSQL's answer that this action is durable is passed on to the server now; a proxy saw it."""
+    """PostgreSQL has answered that this action is durable: a proxy saw it, and nobody can have known it before."""
 
     room_seq: int
 

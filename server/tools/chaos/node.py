@@ -25,7 +25,7 @@ _NOW = "from server.cli import main; main()"
 _LATER = f"import contracts; contracts.PROTOCOL_VERSION = 'later'; {_NOW}"
 _METADATA = "Metadata-Version: 2.1\nName: chaos-rooms\nVersion: 1\n"
 _ENTRY_POINTS = "[holdfast.rooms]\nstumbling = server.tools.chaos.rooms:Stumbling\n"
-_LAST_WORDS_BYTES = 2000
+_LAST_WORDS_LINES, _LAST_WORDS_CHARS = 6, 600
 
 
 class NodeFailed(Exception):
@@ -89,7 +89,8 @@ class Node:
 
     @property
     def last_words(self) -> str:
-        return self._log.read_bytes()[-_LAST_WORDS_BYTES:].decode(errors="replace")
+        lines = self._log.read_text(errors="replace").splitlines()[-_LAST_WORDS_LINES:]
+        return "\n".join(line[:_LAST_WORDS_CHARS] for line in lines)
 
     @property
     def memory_bytes(self) -> int:

@@ -76,7 +76,7 @@ async def run_one(
                 broken.append(str(problem))
             except (OSError, asyncpg.PostgresError, redis.exceptions.RedisError) as problem:
                 broken.append(f"it could not go on: {problem!r}")
-            broken += [f"a node ended with {status}" for status in stage.unexpected_ends()]
+            broken += stage.unexpected_ends()
             # Also of a run that broke off: what is lost is worse than what is late.
             await stage.databases.postgres.heal()
             violations = await stage.verdict()

@@ -278,9 +278,10 @@ class Stage:
         except (OSError, asyncpg.PostgresError):
             return {}
 
-    def unexpected_ends(self) -> list[int]:
-        """The exit statuses of nodes that ended, and nobody told them to."""
-        return [node.status for node in self.nodes if node.status is not None and not node.is_told_to_end]
+    def unexpected_ends(self) -> list[str]:
+        """Of each node that ended, and nobody had told it to: its exit status, and the end of its log."""
+        ended = [node for node in self.nodes if node.status is not None and not node.is_told_to_end]
+        return [f"a node ended with {node.status}; its last words:\n{node.last_words}" for node in ended]
 
     async def verdict(self) -> list[Violation]:
         """What the checker finds in all that happened here; nobody plays any more."""

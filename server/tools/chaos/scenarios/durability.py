@@ -7,7 +7,7 @@ import asyncpg
 
 from server.tools.chaos.catalogue import Scenario
 from server.tools.chaos.flushes import Point
-from server.tools.chaos.history import Acked, Rejected, Stood
+from server.tools.chaos.history import Acked, Heard, Rejected, Stood
 from server.tools.chaos.scenarios.parts import SHORT_LEASE, catch, journal_places, outage, places
 from server.tools.chaos.stage import PATIENCE_S, RECOVERED_S, Broken, Stage
 
@@ -66,12 +66,11 @@ async def reply_held(stage: Stage) -> None:
         if not held <= await journal_places(stage):
             raise Broken("a reply was held, and its rows are not in the journal")
         await asyncio.sleep(1.0)
-        early = [player for player in players if (player.room_id, player.room_seq) in held]
+        seen = [record for record in stage.history.records if isinstance(record, Acked | Heard | Stood)]
+        early = [record for record in seen if (record.room, record.room_seq) in held]
         trap.pass_on()
         if early:
-            raise Broken(
-                f"session {early[0].session_id} stands at {early[0].room_seq}, whose commit nobody has heard of"
-            )
+            raise Broken(f"this was shown before the server could know it to be durable: {early[0]}")
         await stage.acks(players)
     await stage.healed()
 
