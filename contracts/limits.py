@@ -91,6 +91,10 @@ PARKED_FRAMES_MAX = 256
 RELAY_CONNECT_S = 2.0
 #: Connections of one node.
 CONNECTIONS_MAX = 12_000
+#: Connections between their dial and their join byte, at once; those beyond are refused with 503 and dial again.
+ARRIVALS_MAX = 1_000
+#: Sessions in the rooms of one node, connected or held; past it joins are refused with 503.
+SESSIONS_MAX = 20_000
 #: Seats of a room that names no number of its own.
 ROOM_CLIENTS_MAX = 1_000
 #: Rooms one node holds active.

@@ -37,10 +37,11 @@ from server.presence import Bus, Directory, Reservations, Revocations, Sessions,
 from server.rooms.base import Room
 from server.runtime.clock import unix_ms
 from server.runtime.identity import Identity
-from server.runtime.node import Node, Reports, Terms
+from server.runtime.node import Node
 from server.runtime.publisher import Publisher
 from server.runtime.runner import Pace
 from server.runtime.tasks import Tasks
+from server.runtime.terms import Reports, Terms
 from server.settings import PREFIX, BadSetting, Problem, Settings
 from server.storage.database import Database
 from server.storage.secrets import jwt_secret, relay_secret
@@ -245,6 +246,7 @@ def _terms(settings: Settings) -> Terms:
         durability_budget_s=settings.durability_budget_s,
         pending_actions_max=settings.pending_actions_max,
         rooms_max=settings.rooms_max,
+        sessions_max=settings.sessions_max,
     )
 
 

@@ -158,6 +158,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, about("actions of a node that may wait for PostgreSQL", 10_000, "actions", ge=1, le=1_000_000)
     ] = limits.PENDING_ACTIONS_MAX
     rooms_max: Annotated[int, about("active rooms of a node", 1000, "rooms", ge=1, le=1_000_000)] = limits.ROOMS_MAX
+    sessions_max: Annotated[
+        int, about("sessions in the rooms of a node, connected or held", 20_000, "sessions", ge=1, le=1_000_000)
+    ] = limits.SESSIONS_MAX
     connections_max: Annotated[
         int, about("WebSocket connections of a node", 12_000, "connections", ge=1, le=1_000_000)
     ] = limits.CONNECTIONS_MAX

@@ -33,8 +33,9 @@ from server.ops.metrics import Metrics
 from server.presence.reservations import Reservation, Reservations
 from server.runtime.clock import Clock
 from server.runtime.locks import Locks
-from server.runtime.node import Node, TooManyRooms
+from server.runtime.node import Node
 from server.runtime.runner import RoomRunner
+from server.runtime.terms import NodeFull
 from server.storage.characters import CharacterRow, Characters
 from server.storage.rooms import OwnedBy
 
@@ -78,7 +79,7 @@ class Arrivals:
                 await self._join(connection)
             else:
                 await self._reconnect(connection, token)
-        except (Fault, TooManyRooms) as fault:
+        except (Fault, NodeFull) as fault:
             _log.warning("a connection could not be seated", room=connection.dialled.room_id, fault=str(fault))
             connection.send(terminating("unavailable"))
             connection.close(CloseCode.MAY_RECONNECT, "try again in a moment")
@@ -91,6 +92,7 @@ class Arrivals:
 
     async def _join(self, connection: Connection) -> None:
         dialled = connection.dialled
+        self._node.refuse_if_crowded()
         runner = await self._room(dialled.room_id)
         reservation: Reservation | None = None
         if runner is not None:

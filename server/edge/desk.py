@@ -70,6 +70,8 @@ class Desk:
         #: What whoever arrives now must be told of the server, as frames; not held at any gate.
         self.troubles = troubles
         self._connections: set[Connection] = set()
+        #: Those of them whose join byte has not come.
+        self._arriving: set[Connection] = set()
         self._all_gone: asyncio.Event | None = None
         self.is_closed = False
 
@@ -85,6 +87,8 @@ class Desk:
             return _SHUTTING_DOWN
         if len(self._connections) + self._routing.relays + self._routing.held >= self._connections_max:
             return Refusal(503, "too many connections", 5)
+        if len(self._arriving) + self._routing.held >= limits.ARRIVALS_MAX:
+            return Refusal(503, "too many are arriving at once; try again in a moment", 1)
         if request.path == "/":
             return Latency(self._tasks)
         match = _ROOM_PATH.fullmatch(request.path)
@@ -103,6 +107,7 @@ class Desk:
             return _SHUTTING_DOWN
         connection = Connection(dialled, self, self._clock)
         self._connections.add(connection)
+        self._arriving.add(connection)
         self._changed()
         return connection
 
@@ -114,8 +119,13 @@ class Desk:
         with structlog.contextvars.bound_contextvars(room=dialled.room_id, session=dialled.session_id):
             await self._seat(connection)
 
+    def joined(self, connection: Connection) -> None:
+        """Its join byte has come."""
+        self._arriving.discard(connection)
+
     def closed(self, connection: Connection, code: int) -> None:
         self._connections.discard(connection)
+        self._arriving.discard(connection)
         self._changed()
         self._metrics.disconnect_counted(code)
         _log.debug(

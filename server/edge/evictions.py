@@ -48,7 +48,7 @@ class Evictions:
     async def end(self, eviction: Eviction) -> int | None:
         """
         How many sessions ended, durably, with what they left behind; None: the room's owner was told, which may not
-        have heard it, and the caller sees whether it happens. Raises a Fault, or TooManyRooms.
+        have heard it, and the caller sees whether it happens. Raises a Fault, or NodeFull.
 
         A room that sleeps is activated for it: a held session would else outlive what it is ended for.
         """

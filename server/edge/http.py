@@ -38,7 +38,8 @@ from server.edge.auth import Access, BadToken
 from server.edge.gatehouse import Gatehouse, VersionRefused, bearer_of, check_version
 from server.edge.matchmaking import METHODS, Applicant, Matchmaker, NoSeat
 from server.presence.directory import Directory
-from server.runtime.node import Node, TooManyRooms
+from server.runtime.node import Node
+from server.runtime.terms import NodeFull
 from server.storage.stores import Stores
 
 _log = structlog.get_logger(service="http")
@@ -245,7 +246,7 @@ def _guarded(
                 code="version_mismatch", message=str(problem), expected=PROTOCOL_VERSION, received=problem.received
             )
             return answer(body, 409)
-        except (Fault, TooManyRooms) as fault:
+        except (Fault, NodeFull) as fault:
             _log.warning("request could not be served", path=request.url.path, fault=str(fault))
             code = "unavailable" if numbers is None else 503
             return _failure(503, code, "the server cannot do this right now; try again in a moment", _headers_of(503))

@@ -10,7 +10,8 @@ from server.core.faults import Fault, Unavailable
 from server.edge.evictions import Eviction, Evictions
 from server.edge.gatehouse import Gatehouse
 from server.presence.sessions import Sessions
-from server.runtime.node import Node, TooManyRooms
+from server.runtime.node import Node
+from server.runtime.terms import NodeFull
 
 _log = structlog.get_logger(service="logout")
 
@@ -27,12 +28,12 @@ class Logout:
         try:
             await self._gatehouse.revoke_player(player_id)
             await self.end_sessions(player_id)
-        except (Fault, TooManyRooms) as fault:
+        except (Fault, NodeFull) as fault:
             _log.warning("a logout could not be finished", player=player_id, fault=str(fault))
 
     async def end_sessions(self, player_id: str) -> int:
         """Ends the player's sessions with a last delta and 4504, and returns how many, once that is durable. Raises a
-        Fault, or TooManyRooms."""
+        Fault, or NodeFull."""
         room_ids = {record.room_id for record in await self._sessions.of_player(player_id)}
         room_ids |= {runner.room.room_id for runner in self._node.rooms if runner.room.seats.of_player(player_id)}
         return sum([await self._end_in(room_id, player_id) for room_id in room_ids])

@@ -80,9 +80,10 @@ class Matchmaker:
         self._creating = Locks()
 
     async def seat(self, method: str, name_or_id: str, applicant: Applicant) -> Seat:
-        """Reserve a seat. Raises NoSeat, TooManyRooms, or a Fault."""
+        """Reserve a seat. Raises NoSeat, NodeFull, or a Fault."""
         if JOIN not in permissions_of(applicant.player.role):
             raise NoSeat(MatchmakeCode.AUTH_FAILED, f"the role {applicant.player.role!r} may not join")
+        self._node.refuse_if_crowded()
         if method == "joinById":
             return await self._in_room(name_or_id, applicant)
         if name_or_id not in self._node.games:

@@ -14,7 +14,7 @@ could not be written in time is rebuilt in place, with its connections.
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from random import SystemRandom
 from typing import Any, Literal
@@ -28,7 +28,7 @@ from server.core.faults import Fault, Fenced, Unavailable
 from server.core.identifiers import is_id, new_id
 from server.core.journal import Entry
 from server.core.reject import Reject
-from server.core.room import DEGRADED, Room, RoomLimits
+from server.core.room import DEGRADED, Room
 from server.ops.metrics import Metrics
 from server.rooms.base import Room as Rules
 from server.runtime.activation import Activation
@@ -39,9 +39,10 @@ from server.runtime.identity import Identity
 from server.runtime.locks import Locks
 from server.runtime.publisher import Publisher
 from server.runtime.recalls import Recalls
-from server.runtime.runner import Pace, RoomRunner, Upkeep
+from server.runtime.runner import RoomRunner, Upkeep
 from server.runtime.settlement import Settlement
 from server.runtime.tasks import Tasks
+from server.runtime.terms import NodeFull, Reports, Terms
 from server.storage.rooms import OwnedBy, RoomRow
 from server.storage.stores import Stores
 
@@ -54,31 +55,6 @@ RELEASES_AT_ONCE = 4
 
 DRAINING = Reject(RejectCode.TERMINATING, "the server is shutting down; you will be reconnected")
 OVERLOADED = Reject(RejectCode.OVERLOADED, "the server is behind with its writes; try again in a moment")
-
-
-class TooManyRooms(Exception):
-    """This node holds as many rooms as it may."""
-
-
-class Terms(msgspec.Struct, frozen=True):
-    """What the settings say of this node's rooms."""
-
-    room: RoomLimits
-    pace: Pace
-    durability_budget_s: float
-    pending_actions_max: int
-    rooms_max: int
-
-
-class Reports(msgspec.Struct, frozen=True):
-    """What the node tells whoever runs it."""
-
-    #: Another has this node's rooms, or may: the process is to end.
-    fenced: Callable[[Fenced], None]
-    #: A flush of so many actions took so many seconds.
-    committed: Callable[[int, float], None]
-    #: A flush failed.
-    failed: Callable[[Fault], None]
 
 
 class Node:
@@ -210,7 +186,7 @@ class Node:
         """
         The room, activated here if nobody has it; else who has it; None: no such room.
 
-        Raises a Fault, or TooManyRooms.
+        Raises a Fault, or NodeFull.
         """
         runner = self.active(room_id)
         if runner is not None or not is_id(room_id):
@@ -235,7 +211,7 @@ class Node:
             return await self._activate(claimed, claimer)
 
     async def create(self, name: str, options: Mapping[str, Any]) -> RoomRunner:
-        """A new room of a game this server knows. Raises a Fault, TooManyRooms, or what its rules raise."""
+        """A new room of a game this server knows. Raises a Fault, NodeFull, or what its rules raise."""
         self._refuse_if_unfit()
         game = self.games[name]
         filters = {key: options[key] for key in game.filter_by if isinstance(options.get(key), (str, int, bool))}
@@ -338,7 +314,12 @@ class Node:
         if self.is_draining:
             raise Unavailable("the node is draining", "refused")
         if len(self._rooms) >= self._terms.rooms_max:
-            raise TooManyRooms(f"this node holds {self._terms.rooms_max} rooms")
+            raise NodeFull(f"this node holds {self._terms.rooms_max} rooms")
+
+    def refuse_if_crowded(self) -> None:
+        """Before a session comes here. Raises NodeFull."""
+        if sum(len(runner.room.seats) for runner in self._rooms.values()) >= self._terms.sessions_max:
+            raise NodeFull(f"this node holds {self._terms.sessions_max} sessions")
 
     def _refusal(self) -> Reject | None:
         """Why no intent is taken now."""

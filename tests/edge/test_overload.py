@@ -33,6 +33,20 @@ async def test_one_connection_too_many_is_refused_before_the_upgrade(serve: Serv
     assert await players[1].added(1)
 
 
+async def test_one_session_too_many_is_refused_and_a_held_one_counts(serve: Servers, clients: Clients) -> None:
+    client = clients(await serve(sessions_max=2))
+    player, other = [await client.join("counter", "joinOrCreate") for _ in range(2)]
+    await other.cut()
+    for method, name in (("joinOrCreate", "counter"), ("joinById", player.room_id), ("create", "counter")):
+        with pytest.raises(Refused) as refused:
+            await client.matchmake(method, name)
+        assert (refused.value.status, int(refused.value.headers["Retry-After"]) > 0) == (503, True)
+    other = await client.back(other)
+    assert await other.leave() == 4000
+    assert await client.join("counter", "joinOrCreate")
+    assert await player.added(1)
+
+
 async def test_one_action_too_many_is_rejected_at_once_and_what_waits_is_acked(
     serve: Servers, clients: Clients
 ) -> None:

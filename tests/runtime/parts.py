@@ -21,10 +21,11 @@ from server.presence import Directory, Sessions, Store
 from server.rooms.base import Room
 from server.runtime.clock import unix_ms
 from server.runtime.identity import Identity
-from server.runtime.node import Node, Reports, Terms
+from server.runtime.node import Node
 from server.runtime.publisher import Publisher
 from server.runtime.runner import Pace, RoomRunner
 from server.runtime.tasks import Tasks
+from server.runtime.terms import Reports, Terms
 from server.storage.database import Database
 from server.storage.stores import Stores, stores_of
 from tests.games import Duet, Fragile
@@ -135,6 +136,7 @@ async def station(
             durability_budget_s=budget_s,
             pending_actions_max=10_000,
             rooms_max=rooms_max,
+            sessions_max=1000,
         )
         reports = Reports(lambda fault: made[0].ends.append(fault), lambda actions, seconds: None, lambda fault: None)
         node = Node(identity, games, stores, publisher, tasks, counted, terms, unix_ms, chance, reports)

@@ -10,8 +10,8 @@ from contracts import limits
 from contracts.codes import CloseCode
 from server.core.faults import Unavailable
 from server.embedded import Urls
-from server.runtime.node import TooManyRooms
 from server.runtime.runner import RoomRunner
+from server.runtime.terms import NodeFull
 from server.storage.rooms import OwnedBy
 from tests.games import Duet
 from tests.runtime.parts import Station, add, seat, station, until
@@ -152,7 +152,7 @@ async def test_a_node_holds_so_many_rooms_and_no_more(urls: Urls) -> None:
     async with station(urls, rooms_max=2) as here:
         first = await here.node.create("duet", {})
         await here.node.create("duet", {})
-        with pytest.raises(TooManyRooms):
+        with pytest.raises(NodeFull):
             await here.node.create("duet", {})
         assert await here.node.room(first.room.room_id) is first, "those it has go on"
         await first.durable()

@@ -28,9 +28,10 @@ from server.edge.transport import Endpoint, Later, Refusal, UpgradeRequest
 from server.ops.metrics import Metrics
 from server.presence.reservations import Reservation
 from server.runtime.identity import Identity
-from server.runtime.node import Node, Reports, Terms
+from server.runtime.node import Node
 from server.runtime.runner import Pace
 from server.runtime.tasks import Tasks
+from server.runtime.terms import Reports, Terms
 from server.storage.stores import Stores
 from tests.simulation.loop import Clock, Loop
 from tests.simulation.plot import Plot
@@ -45,6 +46,7 @@ TERMS = Terms(
     durability_budget_s=0.8,
     pending_actions_max=25,
     rooms_max=5,
+    sessions_max=100,
 )
 
 
