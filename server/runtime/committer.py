@@ -243,7 +243,7 @@ class Committer:
         self._wakened[Lane.MAIN].set()
 
     def _failed(self, batch: Mapping[Journaled, Sequence[Entry]], fault: Fault, started: float) -> None:
-        if not isinstance(fault, Poisoned | TookTooLong):
+        if not isinstance(fault, Poisoned | TookTooLong | Fenced):
             self._failing_since = self._failing_since or started
             self._on_fault(fault)
         if not isinstance(fault, OutcomeUnknown):
