@@ -119,6 +119,12 @@ class Player(WSListener):
         self._task.cancel()
         await asyncio.wait([self._task])
 
+    def __str__(self) -> str:
+        is_there = "is connected" if self.is_live else "is not connected"
+        end = "" if self.ended is None else f", ended with {self.ended}"
+        waits = f", waits for {[*self.open]}" if self.open else ""
+        return f"session {self.session_id} of room {self.room_id} {is_there}{end}, stands at {self.room_seq}{waits}"
+
     # -- its life -------------------------------------------------------------------------------------------------
 
     async def _live(self) -> None:

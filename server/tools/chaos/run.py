@@ -3,6 +3,7 @@ Run: scenarios one after the other, each on a stage of its own, and what came of
 """
 
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -73,9 +74,11 @@ async def run_one(
             try:
                 await scenario.run(stage)
             except (Broken, NodeFailed) as problem:
-                broken.append(str(problem))
+                broken += [str(problem), *stage.stragglers()]
             except (OSError, asyncpg.PostgresError, redis.exceptions.RedisError) as problem:
                 broken.append(f"it could not go on: {problem!r}")
+            except Exception:
+                broken.append(f"the harness itself failed:\n{traceback.format_exc()}")
             broken += stage.unexpected_ends()
             # Also of a run that broke off: what is lost is worse than what is late.
             await stage.databases.postgres.heal()
