@@ -2,6 +2,7 @@
 Run: scenarios one after the other, each on a stage of its own, and what came of them.
 """
 
+import shutil
 import time
 import traceback
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from server.tools.chaos.databases import Databases
 from server.tools.chaos.node import NodeFailed
 from server.tools.chaos.scenarios import SCENARIOS
 from server.tools.chaos.scenarios.compound import SOAK, soak
-from server.tools.chaos.stage import Broken, Skipped, set_stage
+from server.tools.chaos.stage import Broken, Skipped, Stage, set_stage
 
 #: Violations that are told; the smallest says most.
 VIOLATIONS_MAX = 3
@@ -32,7 +33,7 @@ class Outcome(msgspec.Struct, frozen=True, rename="camel"):
     result: Literal["pass", "fail", "skipped"]
     seconds: float
     why: str = ""
-    #: Where the history is, if it failed.
+    #: The folder with its history and its nodes' logs, if it failed.
     history: str = ""
 
 
@@ -58,7 +59,7 @@ async def run_one(
     say: Callable[[str], None],
     histories: Path | None = None,
 ) -> Outcome:
-    """`say` gets a few words now and then; a failure's history is written to the folder `histories`."""
+    """`say` gets a few words now and then; a failure's history and logs go to a folder in `histories`."""
     began = time.monotonic()
 
     def outcome(result: Literal["pass", "fail", "skipped"], why: str = "", history: str = "") -> Outcome:
@@ -87,9 +88,17 @@ async def run_one(
             if len(violations) > VIOLATIONS_MAX:
                 broken.append(f"and {len(violations) - VIOLATIONS_MAX} more")
             if broken and histories is not None:
-                path = histories / f"{scenario.name}.{seed}.jsonl"
-                stage.history.write(path)
-                history = str(path)
+                history = _kept(stage, histories / f"{scenario.name}.{seed}")
     except Skipped as why:
         return outcome("skipped", str(why))
     return outcome("fail" if broken else "pass", "\n".join(broken), history)
+
+
+def _kept(stage: Stage, folder: Path) -> str:
+    """What there is to look at, in a folder of its own: the history, and the nodes' logs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stage.history.write(folder / "history.jsonl")
+    for node in stage.nodes:
+        for log in node.folder.glob("log.*"):
+            shutil.copy(log, folder / f"{node.folder.name}.{log.name}")
+    return str(folder)
