@@ -40,7 +40,7 @@ def play(
         float, typer.Option(min=1, help="times in which something must happen are multiplied by it")
     ] = 2.0,
     minutes: Annotated[float, typer.Option(min=0.1, help="how long the soak goes on")] = 5.0,
-    histories: Annotated[Path | None, typer.Option(help="folder for the histories of what failed")] = None,
+    histories: Annotated[Path | None, typer.Option(help="folder for the histories and logs of what failed")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run scenarios one after the other on databases and servers of its own; exit status 1 if one fails."""
@@ -84,7 +84,7 @@ def _told(outcome: "Outcome") -> str:
         return head
     if outcome.result == "skipped":
         return f"{head}  {outcome.why}"
-    where = f"\n  the whole history: {outcome.history}" if outcome.history else ""
+    where = f"\n  history and logs: {outcome.history}" if outcome.history else ""
     why = "\n".join(f"  {line}" for line in outcome.why.splitlines())
     again = f"\n  again: holdfast chaos run {outcome.scenario} --seed {outcome.seed}"
     return f"{head}  seed {outcome.seed}\n{why}{where}{again}"

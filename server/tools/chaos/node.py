@@ -97,6 +97,8 @@ class Node:
         return int(psutil.Process(self.pid).memory_info().rss)
 
     def freeze(self) -> None:
+        """When it is thawed it may find itself fenced, and end."""
+        self.is_told_to_end = True
         self._signal(signal.SIGSTOP)
         self.is_frozen = True
 
@@ -114,6 +116,11 @@ class Node:
         """SIGTERM."""
         self.is_told_to_end = True
         self._signal(signal.SIGTERM)
+
+    async def start_if_ended(self) -> None:
+        """As a service manager does it."""
+        if not self.runs:
+            await self.start()
 
     async def ended(self, within_s: float) -> int:
         """Its exit status. Raises NodeFailed if it does not end in time."""

@@ -33,7 +33,7 @@ RESEND_S = 0.3
 _LOST = 1006
 
 
-class Player(WSListener):
+class Player:
     def __init__(
         self, url: str, seat: dict[str, Any], history: History, tasks: Tasks, random: Random, *, resumes: bool = True
     ) -> None:
@@ -68,8 +68,7 @@ class Player(WSListener):
         self._next_seq = 1
         self._last_event = (0, 0)
         self._resent_at = 0.0
-        self._wire: WSTransport | None = None
-        self._close_code = _LOST
+        self._line: _Line | None = None
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self._task = tasks.start(self._live(), f"player {self.session_id}")
 
@@ -102,8 +101,8 @@ class Player(WSListener):
 
     def cut(self) -> None:
         """The network is gone."""
-        if self._wire is not None:
-            self._wire.underlying_transport.abort()
+        if self._line is not None:
+            self._line.cut()
 
     def leave(self) -> None:
         """On purpose."""
@@ -111,13 +110,19 @@ class Player(WSListener):
 
     def stop_reading(self) -> None:
         """Of this connection; the kernel's buffers fill, and then the server's."""
-        assert self._wire is not None
-        self._wire.underlying_transport.pause_reading()
+        assert self._line is not None
+        self._line.stop_reading()
 
     async def end(self) -> None:
         """Give up for good."""
         self._task.cancel()
         await asyncio.wait([self._task])
+
+    def __str__(self) -> str:
+        is_there = "is connected" if self.is_live else "is not connected"
+        end = "" if self.ended is None else f", ended with {self.ended}"
+        waits = f", waits for {[*self.open]}" if self.open else ""
+        return f"session {self.session_id} of room {self.room_id} {is_there}{end}, stands at {self.room_seq}{waits}"
 
     # -- its life -------------------------------------------------------------------------------------------------
 
@@ -141,35 +146,23 @@ class Player(WSListener):
         query = {"sessionId": self.session_id} | ({} if self.token is None else {"reconnectionToken": self.token})
         path = f"{self.seat['processId']}/{self.room_id}?{urlencode(query)}"
         url = f"{self.url.replace('http', 'ws', 1)}/{path}"
-        self._close_code = _LOST
+        line = self._line = _Line(self._hear, self._tell)
         try:
             async with asyncio.timeout(DIAL_S) as patience:
-                wire, _ = await ws_connect(lambda: self, url)
-                await self.until(lambda: self.is_live or self._wire is None)
+                wire, _ = await ws_connect(lambda: line, url)
+                await self.until(lambda: self.is_live or line.is_over)
                 patience.reschedule(None)
                 await wire.wait_disconnected()
         except (OSError, WSError):
             pass
         finally:
-            self.cut()
-            self.is_live, self._wire = False, None
-        return self._close_code
+            line.cut()
+            self.is_live, self._line = False, None
+        return line.close_code
 
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        self._wire = transport
-
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
-        if transport is self._wire:
-            self._wire = None
+    def _hear(self, frame: bytes) -> None:
+        self._take(frame)
         self._tell()
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.msg_type is WSMsgType.CLOSE:
-            self._close_code = frame.get_close_code().value
-            transport.disconnect()
-        elif frame.msg_type is WSMsgType.BINARY:
-            self._take(frame.get_payload_as_bytes())
-            self._tell()
 
     def _take(self, frame: bytes) -> None:
         heard = read(frame)
@@ -292,8 +285,8 @@ class Player(WSListener):
         self._write(room_data(kind, body))
 
     def _write(self, frame: bytes) -> None:
-        if self._wire is not None:
-            self._wire.send(WSMsgType.BINARY, frame)
+        if self._line is not None:
+            self._line.send(frame)
 
     def _wrong(self, what: str) -> None:
         self._note(seen.Wrong(room=self.room_id, session=self.session_id, what=what))
@@ -310,3 +303,45 @@ class Player(WSListener):
             elif is_so():
                 happens.set_result(None)
                 self._waiting.remove(waiting)
+
+
+class _Line(WSListener):
+    """One connection. Once it is cut it says and hears nothing more, even if its upgrade is answered only then."""
+
+    def __init__(self, hear: Callable[[bytes], None], on_end: Callable[[], None]) -> None:
+        self.close_code = _LOST
+        self.is_over = False
+        self._hear = hear
+        self._on_end = on_end
+        self._transport: WSTransport | None = None
+
+    def send(self, frame: bytes) -> None:
+        if self._transport is not None and not self.is_over:
+            self._transport.send(WSMsgType.BINARY, frame)
+
+    def cut(self) -> None:
+        self.is_over = True
+        if self._transport is not None:
+            self._transport.underlying_transport.abort()
+
+    def stop_reading(self) -> None:
+        if self._transport is not None:
+            self._transport.underlying_transport.pause_reading()
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._transport = transport
+        if self.is_over:
+            self.cut()
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self.is_over = True
+        self._on_end()
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if self.is_over:
+            return
+        if frame.msg_type is WSMsgType.CLOSE:
+            self.close_code = frame.get_close_code().value
+            transport.disconnect()
+        elif frame.msg_type is WSMsgType.BINARY:
+            self._hear(frame.get_payload_as_bytes())

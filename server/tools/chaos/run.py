@@ -2,7 +2,9 @@
 Run: scenarios one after the other, each on a stage of its own, and what came of them.
 """
 
+import shutil
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -17,7 +19,7 @@ from server.tools.chaos.databases import Databases
 from server.tools.chaos.node import NodeFailed
 from server.tools.chaos.scenarios import SCENARIOS
 from server.tools.chaos.scenarios.compound import SOAK, soak
-from server.tools.chaos.stage import Broken, Skipped, set_stage
+from server.tools.chaos.stage import Broken, Skipped, Stage, set_stage
 
 #: Violations that are told; the smallest says most.
 VIOLATIONS_MAX = 3
@@ -31,7 +33,7 @@ class Outcome(msgspec.Struct, frozen=True, rename="camel"):
     result: Literal["pass", "fail", "skipped"]
     seconds: float
     why: str = ""
-    #: Where the history is, if it failed.
+    #: The folder with its history and its nodes' logs, if it failed.
     history: str = ""
 
 
@@ -57,7 +59,7 @@ async def run_one(
     say: Callable[[str], None],
     histories: Path | None = None,
 ) -> Outcome:
-    """`say` gets a few words now and then; a failure's history is written to the folder `histories`."""
+    """`say` gets a few words now and then; a failure's history and logs go to a folder in `histories`."""
     began = time.monotonic()
 
     def outcome(result: Literal["pass", "fail", "skipped"], why: str = "", history: str = "") -> Outcome:
@@ -73,9 +75,11 @@ async def run_one(
             try:
                 await scenario.run(stage)
             except (Broken, NodeFailed) as problem:
-                broken.append(str(problem))
+                broken += [str(problem), *stage.stragglers()]
             except (OSError, asyncpg.PostgresError, redis.exceptions.RedisError) as problem:
                 broken.append(f"it could not go on: {problem!r}")
+            except Exception:
+                broken.append(f"the harness itself failed:\n{traceback.format_exc()}")
             broken += stage.unexpected_ends()
             # Also of a run that broke off: what is lost is worse than what is late.
             await stage.databases.postgres.heal()
@@ -84,9 +88,17 @@ async def run_one(
             if len(violations) > VIOLATIONS_MAX:
                 broken.append(f"and {len(violations) - VIOLATIONS_MAX} more")
             if broken and histories is not None:
-                path = histories / f"{scenario.name}.{seed}.jsonl"
-                stage.history.write(path)
-                history = str(path)
+                history = _kept(stage, histories / f"{scenario.name}.{seed}")
     except Skipped as why:
         return outcome("skipped", str(why))
     return outcome("fail" if broken else "pass", "\n".join(broken), history)
+
+
+def _kept(stage: Stage, folder: Path) -> str:
+    """What there is to look at, in a folder of its own: the history, and the nodes' logs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stage.history.write(folder / "history.jsonl")
+    for node in stage.nodes:
+        for log in node.folder.glob("log.*"):
+            shutil.copy(log, folder / f"{node.folder.name}.{log.name}")
+    return str(folder)

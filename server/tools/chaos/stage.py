@@ -40,6 +40,8 @@ PATIENCE_S = 30.0
 INTENTS_PER_S = 8.0
 #: A player with so many open intents asks for no more.
 OPEN_MAX = 8
+#: Players named when something breaks.
+STRAGGLERS_MAX = 4
 _POLL_S = 0.02
 
 
@@ -277,6 +279,11 @@ class Stage:
             return await ends_of(self.urls.database_url)
         except (OSError, asyncpg.PostgresError):
             return {}
+
+    def stragglers(self) -> list[str]:
+        """Some of those who are not as they should be at rest."""
+        late = [player for player in self.players if player.open or not player.is_live]
+        return [f"  {player}" for player in late[:STRAGGLERS_MAX]]
 
     def unexpected_ends(self) -> list[str]:
         """Of each node that ended, and nobody had told it to: its exit status, and the end of its log."""

@@ -197,6 +197,8 @@ async def _freeze_node(world: _World) -> None:
     await _leave_node(world, hurt, left)
     await world.pause(0.0, 3.0)
     hurt.thaw()
+    await world.pause(1.0, 2.0)
+    await hurt.start_if_ended()
 
 
 async def _leave_node(world: _World, hurt: Node, left: Node) -> None:
