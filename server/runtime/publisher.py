@@ -40,7 +40,8 @@ class Publisher:
         self._directory = directory
         self._sessions = sessions
         self._node_id = node_id
-        self._address = address
+        #: Where other nodes reach this one.
+        self.address = address
         self._public_address = public_address
         self._clock = clock
         self._all_again_every_ms = int(hold_s * 1000 / 2)
@@ -165,7 +166,7 @@ class Publisher:
             name=room.rules.name,
             node_id=self._node_id,
             epoch=room.epoch,
-            address=self._address,
+            address=self.address,
             public_address=self._public_address,
             clients=len(room.seats),
             max_clients=room.rules.max_clients,
