@@ -40,8 +40,7 @@ class Publisher:
         self._directory = directory
         self._sessions = sessions
         self._node_id = node_id
-        #: Where other nodes reach this one.
-        self.address = address
+        self._address = address
         self._public_address = public_address
         self._clock = clock
         self._all_again_every_ms = int(hold_s * 1000 / 2)
@@ -94,6 +93,11 @@ class Publisher:
             self._all_again_ms = self._clock() + self._all_again_every_ms
             self.publish_all()
         return is_forgotten
+
+    @property
+    def address(self) -> str:
+        """Where other nodes reach this one."""
+        return self._address
 
     async def publish_now(self, runner: RoomRunner) -> None:
         """Write the room's listing at once, for a matchmaker that must find it. Raises a Fault."""
@@ -166,7 +170,7 @@ class Publisher:
             name=room.rules.name,
             node_id=self._node_id,
             epoch=room.epoch,
-            address=self.address,
+            address=self._address,
             public_address=self._public_address,
             clients=len(room.seats),
             max_clients=room.rules.max_clients,
