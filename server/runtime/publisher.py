@@ -53,6 +53,11 @@ class Publisher:
         self._closed_rooms: list[tuple[str, str, int]] = []
         self._wakened = asyncio.Event()
 
+    @property
+    def address(self) -> str:
+        """Where other nodes reach this one."""
+        return self._address
+
     def changed(self, runner: RoomRunner, session_ids: Iterable[str]) -> None:
         """The room's listing, and these sessions of it, are not what Redis has."""
         room_id = runner.room.room_id
@@ -93,11 +98,6 @@ class Publisher:
             self._all_again_ms = self._clock() + self._all_again_every_ms
             self.publish_all()
         return is_forgotten
-
-    @property
-    def address(self) -> str:
-        """Where other nodes reach this one."""
-        return self._address
 
     async def publish_now(self, runner: RoomRunner) -> None:
         """Write the room's listing at once, for a matchmaker that must find it. Raises a Fault."""
