@@ -1,9 +1,10 @@
 """
 Routing: where a dial goes whose room is not active here.
 
-    held --nobody has the room, or what became of it is unclear--> it goes on here
-      |----another living node has it, and is reached------------> relayed until either side ends
-      `----the owner is not reached, or we are thought to be it--> 503, and the SDK dials again
+    held --another living node has the room, and is reached--> relayed until either side ends
+      `---nobody has it, or it is unclear who---------------> it goes on here
+
+What goes on here looks again, at its arrival: the room is this node's, or the client is told 4010 and dials again.
 """
 
 import asyncio
@@ -21,8 +22,6 @@ from server.runtime.tasks import Tasks
 from server.storage.rooms import OwnedBy
 
 _log = structlog.get_logger(service="edge")
-
-_OWNER_AWAY = Refusal(503, "the room's node cannot be reached; try again in a moment", 1)
 
 #: The answer of this node, should the room be its own.
 Here = Callable[[], Endpoint | Refusal]
@@ -80,22 +79,18 @@ class Routing:
         self._tasks.start(route(), f"route to {room_id}")
 
     async def _route(self, held: Held, room_id: str, is_relayed: bool, here: Here) -> None:
-        owner: OwnedBy | None = None
+        relay: Relay | None = None
         # What goes wrong here, the arrival meets as well, and tells the client.
         with suppress(Exception):
             found = await self._node.room(room_id)
-            owner = found if isinstance(found, OwnedBy) else None
-        relay: Relay | None = None
-        if owner is not None and not is_relayed and owner.node_id != self._node.node_id:
-            relay = await self._reach(owner)
-        if held.is_gone:
-            if relay is not None:
-                relay.abort()
-        elif owner is None:
-            held.answer(here())
-        elif relay is None:
-            _log.warning("the owner of a room is not reached", room=room_id, owner=owner.node_id, relayed=is_relayed)
-            held.answer(_OWNER_AWAY)
+            # Our own address is that of a predecessor here whose lease is not over.
+            if isinstance(found, OwnedBy) and not is_relayed and found.address != self._node.publisher.address:
+                relay = await self._reach(found)
+        if relay is None:
+            if not held.is_gone:
+                held.answer(here())
+        elif held.is_gone:
+            relay.abort()
         else:
             self._relays[relay] = room_id
             self._changed()
@@ -109,7 +104,9 @@ class Routing:
             async with asyncio.timeout(limits.RELAY_CONNECT_S):
                 loop = asyncio.get_running_loop()
                 await loop.create_connection(lambda: relay.owner, host.strip("[]"), int(port))
-        except (OSError, ValueError):  # TimeoutError is an OSError; an address may be of another version's form
+        except OSError as error:  # TimeoutError is one
+            reason = str(error) or type(error).__name__
+            _log.warning("a room's owner cannot be reached", node=owner.node_id, address=owner.address, reason=reason)
             relay.abort()
         return None if relay.has_lost_owner else relay
 

@@ -61,6 +61,11 @@ class Publisher:
         self._closed_rooms: list[tuple[str, str, int]] = []
         self._wakened = asyncio.Event()
 
+    @property
+    def address(self) -> str:
+        """Where other nodes reach this one."""
+        return self._address
+
     def changed(self, runner: RoomRunner, session_ids: Iterable[str]) -> None:
         """The room's listing, and these sessions of it, are not what Redis has."""
         room_id = runner.room.room_id
