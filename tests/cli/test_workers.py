@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from server.embedded import Urls
+from server.tools.chaos.proxy import proxy_before, through
 from tests.cli.command import holdfast
-from tests.proxy import proxy_before, through
 from tests.sdk.puppets import needs_node, puppet
 from tests.serving import Server, Servers
 from tests.wire import Client, Clients, Connection

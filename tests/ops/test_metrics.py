@@ -24,6 +24,7 @@ NAMES = {
     "holdfast_disconnects",
     "holdfast_freshness",
     "holdfast_fenced",
+    "holdfast_rollbacks",
     "holdfast_dependency_up",
     "holdfast_loop_lag_seconds",
     "holdfast_build_info",

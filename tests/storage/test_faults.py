@@ -227,7 +227,8 @@ async def _end_backends(operator: asyncpg.Connection) -> None:
     ended = [row["pid"] for row in await operator.fetch(query, ME)]
     while any(psutil.pid_exists(pid) for pid in ended):
         await asyncio.sleep(0)
-    await operator.execute("SELECT")  # a turn of the loop with I/O, in which the node's connections hear of it
+    for _ in range(10):
+        await operator.execute("SELECT")  # a turn of the loop with I/O, in which the node's connections hear of it
 
 
 async def test_without_postgresql_everything_is_unavailable() -> None:
