@@ -111,8 +111,9 @@ class Client:
         self._say("intent.chat" if "text" in body else "intent.add", {"seq": seq, **body})
 
     def resume_without_a_gap(self) -> None:
-        self.may_overlap = True
-        self.resume()
+        if not self.awaits_resume:
+            self.may_overlap = True
+            self.resume()
 
     def resume_falsely(self, room_seq: int, epoch: int) -> None:
         """From where it does not stand, nor anybody: it must get a snapshot."""
@@ -192,7 +193,7 @@ class Client:
         assert self.state is not None, "a snapshot comes first"
         if self.room_seq != body["baseSeq"]:
             assert self.may_overlap, f"a delta from {body['baseSeq']} to who stands at {self.room_seq}"
-            self.resume()
+            self.resume_without_a_gap()
             return
         for patch in body["patches"]:
             apply_in_place(self.state, patch)
