@@ -15,6 +15,8 @@ Script = list[tuple[Any, ...]]
 #: What may happen: its weight, and the ranges or choices of its numbers.
 STEPS: dict[str, tuple[int, tuple[Sequence[int] | range, ...]]] = {
     "wait": (30, ((1, 1, 2, 3, 5, 10, 25, 60, 200, 700, 1_200),)),
+    # Holds expire, idle sessions end, empty rooms hibernate.
+    "wait_long": (1, ((4_500, 31_000),)),
     "ask": (22, (range(12), range(12))),
     "ask_what_is_refused": (4, (range(12),)),
     "ask_a_lot": (2, (range(12), range(3, 16))),

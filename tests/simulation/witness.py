@@ -13,7 +13,6 @@ from server.core.identifiers import token_hash
 from tests.simulation.client import read
 from tests.simulation.postgres import Postgres
 
-
 #: What only a room's owner may say.
 OF_THE_STATE = frozenset({"JOIN_ROOM", "event.ack", "event.state_delta", "event.chat", "yard.hello"})
 

@@ -42,6 +42,7 @@ BOUNDS = {
     "OUTCOMES_MAX": 6,
     "OUTCOMES_IN_SNAPSHOT_MAX": 3,
     "FLUSH_ROWS_MAX": 5,
+    "ROOM_LINGER_S": 2.0,
 }
 #: What is logged where the runtime goes on after a bug of its own.
 NEVER = frozenset({"a room cannot be rebuilt", "a journal lacks what was acked", "an arrival failed"})
@@ -90,6 +91,8 @@ class World:
         self.clock.now_s = until
         self.clock.run_due()
         self._run_ready()
+
+    wait_long = wait
 
     def _run_ready(self) -> None:
         is_busy = True
