@@ -13,6 +13,6 @@ The simulation: whole histories of several servers, clients and one PostgreSQL, 
     world.py     all of them, and what may happen to them; `live(script)` plays a script to its end, heals, checks
     scripts.py   scripts from seeds, and the shortest that still breaks a promise
 
-`make simulate ARGS="--seed 7 --runs 10000"` runs for long. A failure prints its seed and a minimal script; to look at it,
-give that script to `live`.
+`make simulate ARGS="--seed 7 --runs 10000"` runs for long. A failure prints its seed and a minimal script; to look at
+it, give that script to `live`.
 """
