@@ -11,6 +11,7 @@ from contracts.codes import RejectCode
 from server.core.sequence import Applied, IntentSequence, Look, Refused
 
 REFUSED = Refused(RejectCode.ILLEGAL, "no")
+NOT_DURABLE = Refused(RejectCode.NOT_DURABLE, "too late")
 
 
 def test_the_first_number_is_one_and_what_is_ahead_of_it_a_gap() -> None:
@@ -89,6 +90,15 @@ class Resent(RuleBasedStateMachine):
             if isinstance(outcome, Applied):
                 self.sequence.found(seq, outcome.room_seq)
         self.sequence.skip_to(max(self.outcomes, default=0))
+
+    @rule(back=st.integers(0, 3))
+    def roll_back(self, back: int) -> None:
+        """The last actions never became durable."""
+        self.effects = max(0, self.effects - back)
+        self.sequence.roll_back(self.effects, NOT_DURABLE)
+        for seq, outcome in self.outcomes.items():
+            if isinstance(outcome, Applied) and outcome.room_seq > self.effects:
+                self.outcomes[seq] = NOT_DURABLE
 
     @rule(kept=st.integers(1, 4))
     def restore(self, kept: int) -> None:

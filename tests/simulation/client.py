@@ -5,7 +5,7 @@ A client as interface.md section 3 documents it, which believes only what it was
       ^--- its link is cut, or closed 4010; with the token of the JOIN_ROOM it read last -----'
 
 - each delta begins where it stands, and leads it to the state that the journal has at that roomSeq;
-- it hears every event it is entitled to, in order, each before the delta that covers it;
+- it hears every event since its last snapshot, in order, each before the delta that covers it;
 - a number has one outcome; an ack stands in the journal for ever, a reject never gets a row;
 - the token it read last brings it back for as long as its session lives.
 """
@@ -15,7 +15,6 @@ from typing import Any
 
 import msgspec
 
-from contracts import limits
 from contracts.codes import CloseCode, RejectCode
 from contracts.message import Tree
 from server.core.colyseus.frames import Opcode
@@ -61,18 +60,17 @@ class Client:
         self.awaits_resume = False
         #: Whether it asked for a resume without a gap: what was on the way then leads past where the answer begins.
         self.may_overlap = False
+        self.is_lying = False
         self.state: Tree | None = None
         self.room_seq = 0
         self.epoch = 0
         #: By number: what it asked, and its outcome.
         self.asked: dict[int, dict[str, Any]] = {}
         self.outcomes: dict[int, tuple[str, object]] = {}
-        #: The newest event heard, and those after `complete_after`, from where on it is entitled to all.
+        #: The newest event heard, and all of them; of those after its last snapshot none may be missing.
         self._newest = (0, -1)
         self._events: list[tuple[int, int]] = []
-        self._complete_after: int | None = None
-        #: Whether the next snapshot leaves it so: that of its first join alone does.
-        self._is_entitled = True
+        self._complete_after = 0
         self._room_id = room_id
         self._postgres = postgres
 
@@ -113,8 +111,16 @@ class Client:
         self._say("intent.chat" if "text" in body else "intent.add", {"seq": seq, **body})
 
     def resume_without_a_gap(self) -> None:
-        self.may_overlap = True
-        self.resume()
+        if not self.awaits_resume:
+            self.may_overlap = True
+            self.resume()
+
+    def resume_falsely(self, room_seq: int, epoch: int) -> None:
+        """From where it does not stand, nor anybody: it must get a snapshot."""
+        if not (self.awaits_resume or self.may_overlap):
+            self.may_overlap = self.is_lying = True
+            self.awaits_resume = True
+            self._say("session.resume", {"roomSeq": self.room_seq + room_seq, "epoch": self.epoch + epoch})
 
     def _say(self, message_type: str, body: dict[str, Any]) -> None:
         name = message_type.encode()
@@ -124,7 +130,7 @@ class Client:
 
     def connected(self, transmit: Callable[[bytes], None]) -> None:
         self.transmit = transmit
-        self.is_confirmed = self.is_greeted = self.awaits_resume = self.may_overlap = False
+        self.is_confirmed = self.is_greeted = self.awaits_resume = self.may_overlap = self.is_lying = False
 
     def disconnected(self, code: int) -> None:
         self.transmit = lambda frame: None
@@ -140,7 +146,8 @@ class Client:
             case "event.ack", "handshake":
                 self._greeted(body)
             case "event.ack", "resume":
-                self.awaits_resume = False
+                assert not (self.is_lying and body["recovered"]), "P6: recovered from where nobody stood"
+                self.awaits_resume = self.is_lying = False
             case "event.ack", "intent":
                 self._settle(body["seq"], ("applied", body["roomSeq"]))
             case "event.reject", _:
@@ -166,7 +173,6 @@ class Client:
         last_seq = body["lastSeq"]
         forgotten = [outcome for seq, outcome in self.outcomes.items() if seq > last_seq]
         assert not [outcome for outcome in forgotten if outcome[0] == "applied"], "P1: acked, and not there"
-        self._is_entitled = not self.is_return
         if self.is_return and self.resumes:
             self.resume()
         else:
@@ -181,19 +187,13 @@ class Client:
 
     def _stands_at(self, body: dict[str, Any]) -> None:
         self.state, self.room_seq, self.epoch = body["state"], body["roomSeq"], body["epoch"]
-        if self._complete_after is None:
-            joined = [entry.room_seq for entry in self.journal if entry.session_id == self.session_id]
-            self._complete_after = joined[0] - 1
-        is_long_ago = self.room_seq - self._complete_after > limits.HISTORY_ENTRIES_MAX
-        if not self._is_entitled or is_long_ago:
-            self._complete_after = self.room_seq
-        self._is_entitled = False
+        self._complete_after = self.room_seq
 
     def _advanced(self, body: dict[str, Any]) -> None:
         assert self.state is not None, "a snapshot comes first"
         if self.room_seq != body["baseSeq"]:
             assert self.may_overlap, f"a delta from {body['baseSeq']} to who stands at {self.room_seq}"
-            self.resume()
+            self.resume_without_a_gap()
             return
         for patch in body["patches"]:
             apply_in_place(self.state, patch)

@@ -15,13 +15,16 @@ Script = list[tuple[Any, ...]]
 #: What may happen: its weight, and the ranges or choices of its numbers.
 STEPS: dict[str, tuple[int, tuple[Sequence[int] | range, ...]]] = {
     "wait": (30, ((1, 1, 2, 3, 5, 10, 25, 60, 200, 700, 1_200),)),
+    # Holds expire, idle sessions end, empty rooms hibernate.
+    "wait_long": (1, ((4_500, 31_000),)),
     "ask": (22, (range(12), range(12))),
     "ask_what_is_refused": (4, (range(12),)),
     "ask_a_lot": (2, (range(12), range(3, 16))),
-    "ask_again": (3, (range(12), range(1, 6))),
+    "ask_again": (3, (range(12), (1, 2, 4, 9))),
     "ask_the_impossible": (1, (range(12), range(2))),
     "join": (6, (range(4), range(2), range(3))),
     "resume": (2, (range(12),)),
+    "resume_falsely": (1, (range(12), range(3))),
     "leave": (1, (range(12),)),
     "log_out": (1, (range(12),)),
     "cut": (4, (range(12), (0, 2, 50, 500))),

@@ -5,8 +5,10 @@ import time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contracts.codes import Kind
+from tests.simulation.postgres import Fate
 from tests.simulation.scripts import PROLOGUE, STEPS, Script, broken_by, report, script_of, shortest
-from tests.simulation.world import live
+from tests.simulation.world import FATES, live
 
 #: The seeds are always the same, so that a failure is the change's; a long run takes others.
 RUNS_MAX, FOR_S = 2_000, 15.0
@@ -30,6 +32,12 @@ def step_named(name: str) -> st.SearchStrategy[tuple[str | int, ...]]:
 @given(st.lists(st.one_of([step_named(name) for name in STEPS]), max_size=40))
 def test_whatever_hypothesis_thinks_of_they_hold(script: Script) -> None:
     live([*PROLOGUE, *script])
+
+
+def test_a_room_whose_creation_was_not_written_in_time_is_created_anew() -> None:
+    took_too_long = FATES.index(Fate.TOOK_TOO_LONG)
+    world = live([*[("fate", took_too_long)] * 5, ("join", 0, 0, 1), ("wait", 2_000)])
+    assert Kind.ROOM_CREATE == world.postgres.actions["room-a"][0].kind
 
 
 def test_a_script_is_always_the_same_history() -> None:

@@ -13,6 +13,9 @@ from server.core.identifiers import token_hash
 from tests.simulation.client import read
 from tests.simulation.postgres import Postgres
 
+#: What only a room's owner may say.
+OF_THE_STATE = frozenset({"JOIN_ROOM", "event.ack", "event.state_delta", "event.chat", "yard.hello"})
+
 
 class Witness:
     """Of one room. Raises AssertionError."""
@@ -21,9 +24,12 @@ class Witness:
         self._postgres = postgres
         self._room_id = room_id
 
-    def shown(self, session_id: str, frame: bytes) -> None:
+    def shown(self, process: str, session_id: str, frame: bytes) -> None:
         kind, body = read(frame)
         rows = self._postgres.actions.get(self._room_id, [])
+        if kind in OF_THE_STATE:
+            owner = self._postgres.rooms[self._room_id].owner
+            assert owner is None or owner.startswith(f"{process}."), f"P4: {process} shows {kind} of a room of {owner}"
         if kind == "JOIN_ROOM":
             hashed = token_hash(body)
             assert any(hashed in (row.tokens or b"") for row in reversed(rows)), "P1: a token that is not durable"

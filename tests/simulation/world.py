@@ -42,6 +42,7 @@ BOUNDS = {
     "OUTCOMES_MAX": 6,
     "OUTCOMES_IN_SNAPSHOT_MAX": 3,
     "FLUSH_ROWS_MAX": 5,
+    "ROOM_LINGER_S": 2.0,
 }
 #: What is logged where the runtime goes on after a bug of its own.
 NEVER = frozenset({"a room cannot be rebuilt", "a journal lacks what was acked", "an arrival failed"})
@@ -90,6 +91,8 @@ class World:
         self.clock.now_s = until
         self.clock.run_due()
         self._run_ready()
+
+    wait_long = wait
 
     def _run_ready(self) -> None:
         is_busy = True
@@ -193,6 +196,10 @@ class World:
         if client := one_of(self._greeted, who):
             client.resume_without_a_gap()
 
+    def resume_falsely(self, who: int, which: int) -> None:
+        if client := one_of(self._greeted, who):
+            client.resume_falsely(*((1_000, 0), (0, 1), (0, -1))[which])
+
     def leave(self, who: int) -> None:
         if client := one_of(self._greeted, who):
             client.leave()
@@ -246,7 +253,7 @@ class World:
         wire = Wire(
             self.clock,
             process,
-            lambda frame: self._shown(client, frame),
+            lambda frame: self._shown(client, process, frame),
             lambda frame: self._checked(lambda: client.heard(frame)),
             lambda code: self._ended(client, wire, code),
         )
@@ -269,8 +276,8 @@ class World:
                 client.ended = code
             self.clock.after(REDIAL_S, lambda: self._dial(client) if self._wires[client] is wire else None)
 
-    def _shown(self, client: Client, frame: bytes) -> None:
-        self._checked(lambda: self._witnesses[self._rooms[client]].shown(client.session_id, frame))
+    def _shown(self, client: Client, process: Process, frame: bytes) -> None:
+        self._checked(lambda: self._witnesses[self._rooms[client]].shown(process.name, client.session_id, frame))
 
     def _checked(self, check: Callable[[], None]) -> None:
         try:
@@ -302,6 +309,8 @@ class World:
         for process in self._running:
             for runner in process.node.rooms:
                 self._check_room(runner.room)
+                for seat in runner.room.seats:
+                    assert (seat.link is None) is (seat.held_until_ms is not None), "neither connected nor held"
         self._rebuild_beside()
 
     def end(self) -> None:
@@ -353,6 +362,6 @@ def live(script: list[tuple[Any, ...]]) -> World:
             world.settle()
         finally:
             world.end()
-    wrong = [log for log in logs if log["event"] in NEVER]
+    wrong = [log for log in logs if log["event"] in NEVER or isinstance(log.get("exc_info"), AssertionError)]
     assert not wrong, f"logged: {wrong[0]}"
     return world
