@@ -242,7 +242,7 @@ async def _soak(stage: Stage, lasts_s: float) -> None:
 
 
 SCENARIOS = (
-    Scenario("both-databases", both_databases, is_fast=True),
+    Scenario("both-databases", both_databases),
     Scenario("killed-while-cut", killed_while_cut),
     Scenario("postmaster-and-node-killed", postmaster_and_node_killed),
 )

@@ -281,11 +281,11 @@ async def _storm(stage: Stage, rooms: int, each: int, within_s: float) -> None:
 
 SCENARIOS = (
     Scenario("f37-flooded", flooded),
-    Scenario("f38-frames-malformed", frames_malformed, is_fast=True),
+    Scenario("f38-frames-malformed", frames_malformed),
     Scenario("f39-one-never-reads", one_never_reads),
     Scenario("f39-many-never-read", many_never_read),
-    Scenario("f41-fuzzed", fuzzed, is_fast=True),
-    Scenario("f42-impersonated", impersonated, is_fast=True),
+    Scenario("f41-fuzzed", fuzzed),
+    Scenario("f42-impersonated", impersonated),
     Scenario("f43-storm", storm, is_fast=True),
     Scenario("f43-great-storm", great_storm),
 )
