@@ -179,7 +179,7 @@ async def _kill_node(world: _World) -> None:
     hurt.kill()
     await hurt.ended(PATIENCE_S)
     await _leave_node(world, hurt, left)
-    await hurt.start()
+    await hurt.start_anyhow(PATIENCE_S)
 
 
 async def _drain_node(world: _World) -> None:
@@ -187,7 +187,7 @@ async def _drain_node(world: _World) -> None:
     hurt.ask_to_stop()
     await _leave_node(world, hurt, left)
     await hurt.ended(PATIENCE_S)
-    await hurt.start()
+    await hurt.start_anyhow(PATIENCE_S)
 
 
 async def _freeze_node(world: _World) -> None:
@@ -198,7 +198,7 @@ async def _freeze_node(world: _World) -> None:
     await world.pause(0.0, 3.0)
     hurt.thaw()
     await world.pause(1.0, 2.0)
-    await hurt.start_if_ended()
+    await hurt.start_anyhow(PATIENCE_S)
 
 
 async def _leave_node(world: _World, hurt: Node, left: Node) -> None:
