@@ -45,8 +45,9 @@ def play(
 ) -> None:
     """Run scenarios one after the other on databases and servers of its own; exit status 1 if one fails."""
     from server.ops.logs import configure_logs
-    from server.tools.chaos.run import chosen
+    from server.tools.chaos.run import allow_many_files, chosen
 
+    allow_many_files()
     scenarios = chosen(scenario, minutes)
     if not scenarios:
         note(f"holdfast: no scenario is called {scenario!r}; see: holdfast chaos list")

@@ -14,7 +14,7 @@ from server.tools.chaos.scenarios import SCENARIOS
 SEED = 1
 #: Other tests run beside this one.
 SLACK = 4.0
-FAST = ("f01-killed-before-flush", "f02-killed-before-ack", "f05-link-stalled-briefly", "f13-read-only", "reply-held")
+FAST = [name for name, scenario in SCENARIOS.items() if scenario.is_fast]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

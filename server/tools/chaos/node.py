@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -117,10 +118,15 @@ class Node:
         self.is_told_to_end = True
         self._signal(signal.SIGTERM)
 
-    async def start_if_ended(self) -> None:
-        """As a service manager does it."""
-        if not self.runs:
-            await self.start()
+    async def start_anyhow(self, within_s: float) -> None:
+        """If it has ended, start it until it stays, as a service manager does: it may want its databases first."""
+        deadline = time.monotonic() + within_s
+        while not self.runs:
+            try:
+                await self.start()
+            except NodeFailed:
+                if time.monotonic() > deadline:
+                    raise
 
     async def ended(self, within_s: float) -> int:
         """Its exit status. Raises NodeFailed if it does not end in time."""

@@ -161,10 +161,6 @@ class Player:
         return line.close_code
 
     def _hear(self, frame: bytes) -> None:
-        self._take(frame)
-        self._tell()
-
-    def _take(self, frame: bytes) -> None:
         heard = read(frame)
         if isinstance(heard, Joined):
             self._note(seen.Opened(room=self.room_id, session=self.session_id))
@@ -183,6 +179,7 @@ class Player:
             }.get(heard.type)
             if hear is not None:
                 hear(heard.body)
+        self._tell()
 
     # -- what it hears --------------------------------------------------------------------------------------------
 

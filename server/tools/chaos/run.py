@@ -2,6 +2,7 @@
 Run: scenarios one after the other, each on a stage of its own, and what came of them.
 """
 
+import resource
 import shutil
 import time
 import traceback
@@ -35,6 +36,12 @@ class Outcome(msgspec.Struct, frozen=True, rename="camel"):
     why: str = ""
     #: The folder with its history and its nodes' logs, if it failed.
     history: str = ""
+
+
+def allow_many_files() -> None:
+    """As many as this process may have: thousands of players are as many sockets, here and in the nodes."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def chosen(name: str, minutes: float) -> list[Scenario]:

@@ -151,10 +151,10 @@ async def _joined(stage: Stage, node: Node, other: Player) -> None:
 
 SCENARIOS = (
     Scenario("f26-redis-killed-and-emptied", killed_and_emptied, is_fast=True),
-    Scenario("f26-redis-emptied", emptied, is_fast=True),
+    Scenario("f26-redis-emptied", emptied),
     Scenario("f27-redis-frozen", frozen),
-    Scenario("f27-redis-frozen-briefly", frozen_briefly, is_fast=True),
-    Scenario("f28-redis-read-only", read_only, is_fast=True),
-    Scenario("f28-redis-out-of-memory", out_of_memory, is_fast=True),
+    Scenario("f27-redis-frozen-briefly", frozen_briefly),
+    Scenario("f28-redis-read-only", read_only),
+    Scenario("f28-redis-out-of-memory", out_of_memory),
     Scenario("redis-link-flapping", link_flapping),
 )
