@@ -184,7 +184,7 @@ async def killed_while_draining(stage: Stage) -> None:
 
 
 async def stuttering(stage: Stage) -> None:
-    """A node is frozen for 0.2 to 0.8 s again and again for 8 s, with another beside it: with a lease of 1 s it may lose
+    """A node is frozen for 0.2 to 0.8 s again and again for 8 s, another beside it: with a lease of 1 s it may lose
     its rooms or keep them, and nobody sees two truths."""
     node, other, players = await _two_nodes(stage)
     _move(players[::2], other)
