@@ -150,7 +150,7 @@ class Player:
         try:
             async with asyncio.timeout(DIAL_S) as patience:
                 wire, _ = await ws_connect(lambda: line, url)
-                await self.until(lambda: self.is_live or line.is_over)
+                await self.until(lambda: self.is_live or wire.is_disconnected)
                 patience.reschedule(None)
                 await wire.wait_disconnected()
         except (OSError, WSError):

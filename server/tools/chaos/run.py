@@ -79,26 +79,37 @@ async def run_one(
     history = ""
     try:
         async with set_stage(databases, Random(f"{scenario.name} {seed}"), slack, say) as stage:
-            try:
-                await scenario.run(stage)
-            except (Broken, NodeFailed) as problem:
-                broken += [str(problem), *stage.stragglers()]
-            except (OSError, asyncpg.PostgresError, redis.exceptions.RedisError) as problem:
-                broken.append(f"it could not go on: {problem!r}")
-            except Exception:
-                broken.append(f"the harness itself failed:\n{traceback.format_exc()}")
-            broken += stage.unexpected_ends()
-            # Also of a run that broke off: what is lost is worse than what is late.
-            await stage.databases.postgres.heal()
-            violations = await stage.verdict()
-            broken += map(str, violations[:VIOLATIONS_MAX])
-            if len(violations) > VIOLATIONS_MAX:
-                broken.append(f"and {len(violations) - VIOLATIONS_MAX} more")
+            broken += await _what_broke(scenario, stage)
             if broken and histories is not None:
                 history = _kept(stage, histories / f"{scenario.name}.{seed}")
     except Skipped as why:
         return outcome("skipped", str(why))
+    except Exception:
+        broken.append(f"the stage itself failed:\n{traceback.format_exc()}")
     return outcome("fail" if broken else "pass", "\n".join(broken), history)
+
+
+async def _what_broke(scenario: Scenario, stage: Stage) -> list[str]:
+    """Runs it and judges it; nothing if all held. Raises Skipped."""
+    broken: list[str] = []
+    try:
+        await scenario.run(stage)
+    except Skipped:
+        raise
+    except (Broken, NodeFailed) as problem:
+        broken += [str(problem), *stage.stragglers()]
+    except (OSError, asyncpg.PostgresError, redis.exceptions.RedisError) as problem:
+        broken.append(f"it could not go on: {problem!r}")
+    except Exception:
+        broken.append(f"the harness itself failed:\n{traceback.format_exc()}")
+    broken += stage.unexpected_ends()
+    # Also of a run that broke off: what is lost is worse than what is late.
+    await stage.postgres.heal()
+    violations = await stage.verdict()
+    broken += map(str, violations[:VIOLATIONS_MAX])
+    if len(violations) > VIOLATIONS_MAX:
+        broken.append(f"and {len(violations) - VIOLATIONS_MAX} more")
+    return broken
 
 
 def _kept(stage: Stage, folder: Path) -> str:

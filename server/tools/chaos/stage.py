@@ -136,6 +136,10 @@ class Stage:
         self._at_end.push_async_callback(valkey.end)
         return valkey
 
+    async def link_before(self, node: Node) -> Proxy:
+        """A proxy before the node, until the stage's end; players dial it by `through(node.url, link)`."""
+        return await self._at_end.enter_async_context(proxy_before(node.url))
+
     async def seat(self, node: Node, method: str, name: str, **options: object) -> http.Answer:
         """The answer of matchmaking to a guest."""
         return await http.post(

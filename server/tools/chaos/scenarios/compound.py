@@ -10,8 +10,10 @@ from server.tools.chaos.catalogue import Scenario
 from server.tools.chaos.flushes import Point
 from server.tools.chaos.node import Node
 from server.tools.chaos.player import Player
+from server.tools.chaos.proxy import Proxy, through
 from server.tools.chaos.scenarios.parts import SHORT_LEASE
 from server.tools.chaos.stage import PATIENCE_S, RECOVERED_S, Stage
+from server.tools.chaos.waiting import poll
 
 #: Chance that a fault of the soak gets a second one beside it.
 TWICE = 0.3
@@ -73,6 +75,58 @@ async def postmaster_and_node_killed(stage: Stage) -> None:
     await stage.healed()
 
 
+async def killed_and_forgotten(stage: Stage) -> None:
+    """The node is killed (-9) under load and Redis emptied: every reconnection token is known from the journal, and
+    everybody is back."""
+    node = await stage.serve(SHORT_LEASE)
+    players = await stage.crowd(node)
+    async with stage.play(players):
+        await stage.acks(players)
+        node.kill()
+        await node.ended(PATIENCE_S)
+        await stage.valkey.empty()
+        await node.start()
+        await stage.promptly(RECOVERED_S, "acks for everybody", stage.acks(players))
+    await stage.healed()
+
+
+async def both_nodes_killed(stage: Stage) -> None:
+    """Two nodes are killed (-9) at once under load and started again at once, their players dialling either: each room
+    has one owner."""
+    nodes = [await stage.serve(SHORT_LEASE) for _ in range(2)]
+    players = [player for node in nodes for player in await stage.crowd(node)]
+    async with stage.play(players):
+        await stage.acks(players)
+        for node in nodes:
+            node.kill()
+        await asyncio.gather(*(node.ended(PATIENCE_S) for node in nodes))
+        await asyncio.gather(*(node.start() for node in nodes))
+        for player in players:
+            player.move_to(stage.random.choice(nodes).url)
+        await stage.promptly(RECOVERED_S, "acks for everybody", stage.acks(players))
+    await stage.healed()
+
+
+async def join_room_lost(stage: Stage) -> None:
+    """Everybody's connection is cut, and so is the next one before its JOIN_ROOM arrives, three times: the token they
+    have still counts, and all are back within 5 s."""
+    node = await stage.serve(SHORT_LEASE)
+    link = await stage.link_before(node)
+    players = await stage.crowd(node)
+    async with stage.play(players):
+        await stage.acks(players)
+        for _ in range(3):
+            link.hold_replies()
+            dials = link.connections + len(players)
+            for player in players:
+                player.move_to(through(node.url, link))
+            await _dialled(link, dials)
+            link.cut()
+            link.let_go()
+            await stage.promptly(RECOVERED_S, "acks for everybody", stage.acks(players, 1))
+    await stage.healed()
+
+
 def soak(minutes: float) -> Scenario:
     """For so long: chance hurts whatever there is, sometimes two at once, and waits for it to recover."""
 
@@ -81,6 +135,16 @@ def soak(minutes: float) -> Scenario:
 
     run.__doc__ = f"Two nodes under load, hurt by chance for {minutes:g} min: after each fault acks within 5 s."
     return Scenario(SOAK, run)
+
+
+async def _dialled(link: Proxy, dials: int) -> None:
+    """So many have dialled, and the server has had the time to let them in."""
+
+    async def is_so() -> bool:
+        return link.connections >= dials
+
+    await poll(is_so, PATIENCE_S)
+    await asyncio.sleep(0.3)
 
 
 # -- the soak's faults: each hurts, waits, and heals ------------------------------------------------------------------
@@ -249,4 +313,7 @@ SCENARIOS = (
     Scenario("both-databases", both_databases),
     Scenario("killed-while-cut", killed_while_cut),
     Scenario("postmaster-and-node-killed", postmaster_and_node_killed),
+    Scenario("killed-and-forgotten", killed_and_forgotten),
+    Scenario("both-nodes-killed", both_nodes_killed),
+    Scenario("join-room-lost", join_room_lost),
 )

@@ -201,6 +201,22 @@ async def budget_spent(stage: Stage) -> None:
             raise Broken(f"session {player.session_id} got no snapshot after the rollback")
 
 
+async def link_slow(stage: Stage) -> None:
+    """Everything between the node and PostgreSQL takes 150 ms longer each way, for 5 s under load: all is acked, only
+    later."""
+    node = await stage.serve()
+    players = await stage.crowd(node)
+    async with stage.play(players):
+        await stage.acks(players)
+        stage.postgres_link.delay_s = 0.15
+        ends = stage.history.now() + 5.0
+        while stage.history.now() < ends:
+            await stage.promptly(RECOVERED_S, "an ack for everybody", stage.acks(players, 1))
+        stage.postgres_link.delay_s = 0.0
+        await stage.promptly(RECOVERED_S, "acks for everybody", stage.acks(players))
+    await stage.healed()
+
+
 async def flapping(stage: Stage) -> None:
     """PostgreSQL's connections are cut every 300 ms for 10 s under load: nothing acked is lost, and all is well within
     5 s."""
@@ -266,5 +282,6 @@ SCENARIOS = (
     Scenario("f15-room-locked", room_locked, is_fast=True),
     Scenario("f47-budget-spent", budget_spent, is_fast=True),
     Scenario("reply-held", reply_held, is_fast=True),
+    Scenario("postgres-slow", link_slow),
     Scenario("postgres-flapping", flapping),
 )

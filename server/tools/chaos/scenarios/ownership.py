@@ -166,6 +166,41 @@ async def drained(stage: Stage) -> None:
     await stage.healed()
 
 
+async def killed_while_draining(stage: Stage) -> None:
+    """SIGTERM under load, and SIGKILL at a moment within the drain that chance chooses, three times: what was acked is
+    there after each start."""
+    node = await stage.serve(SHORT_LEASE)
+    players = await stage.crowd(node)
+    async with stage.play(players):
+        for _ in range(3):
+            await stage.acks(players, 1)
+            node.ask_to_stop()
+            await asyncio.sleep(stage.random.uniform(0.0, 0.15))
+            node.kill()
+            await node.ended(PATIENCE_S)
+            await node.start()
+        await stage.promptly(RECOVERED_S, "acks for everybody", stage.acks(players))
+    await stage.healed()
+
+
+async def stuttering(stage: Stage) -> None:
+    """A node is frozen for 0.2 to 0.8 s again and again for 8 s, another beside it: with a lease of 1 s it may lose
+    its rooms or keep them, and nobody sees two truths."""
+    node, other, players = await _two_nodes(stage)
+    _move(players[::2], other)
+    async with stage.play(players):
+        await stage.acks(players, 1)
+        ends = stage.history.now() + 8.0
+        while stage.history.now() < ends:
+            node.freeze()
+            await asyncio.sleep(stage.random.uniform(0.2, 0.8))
+            node.thaw()
+            await asyncio.sleep(stage.random.uniform(0.1, 0.4))
+        await node.start_anyhow(PATIENCE_S)
+        await stage.promptly(RECOVERED_S, "acks for everybody", stage.acks(players))
+    await stage.healed()
+
+
 async def rolling(stage: Stage) -> None:
     """Two nodes are restarted one after the other under load, players going to the one that is up: no session ends, and
     nothing acked is lost."""
@@ -331,6 +366,8 @@ SCENARIOS = (
     Scenario("taken-over", taken_over, is_fast=True),
     Scenario("step-raises", step_raises, is_fast=True),
     Scenario("drained", drained, is_fast=True),
+    Scenario("killed-while-draining", killed_while_draining),
+    Scenario("stuttering", stuttering),
     Scenario("rolling-restart", rolling),
     Scenario("relayed", relayed),
     Scenario("killed-again-and-again", killed_again_and_again),
