@@ -36,6 +36,7 @@ STEPS: dict[str, tuple[int, tuple[Sequence[int] | range, ...]]] = {
     "start": (1, ()),
     "kill": (1, (range(3),)),
     "freeze": (2, (range(3), (50, 800, 2_000, 4_000))),
+    "overtake": (1, (range(3), (0, 1, 2, 3, 5))),
     "drain": (1, (range(3),)),
 }
 #: Two players in a room, so that there is something to lose.

@@ -132,6 +132,18 @@ class World:
             process.is_frozen = True
             self.clock.after(for_ms / 1000, thaw)
 
+    def overtake(self, which: int, in_flight_ms: int) -> None:
+        """A process freezes in the middle of something, for longer than its lease, and another takes over."""
+        self.start()
+        self.wait(1_800)
+        for who in range(3):
+            self.ask(who, which + who)
+        self.wait(in_flight_ms)
+        self.freeze(which, 4_000)
+        for who in range(4):
+            self.join(who, which, 1)
+        self.wait(4_500)
+
     def drain(self, which: int) -> None:
         if process := one_of([process for process in self._running if process.is_serving], which):
             process.drain()
