@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from contracts import limits
+from server.core.faults import Unavailable
 from server.storage.database import Database, Record
 from server.storage.nodes import Nodes
 
@@ -99,6 +100,8 @@ class Rooms:
             owner = OwnedBy(rows[0]["node_id"], rows[0]["address"])
             if not rows[0]["lapsed"] or not await self._nodes.fence_lapsed(node_id, owner.node_id):
                 return owner
+        if owner is None:
+            raise Unavailable("the room keeps changing hands")
         return owner
 
     async def reclaim(self, node_id: str, former_ids: Sequence[str], room_ids: Sequence[str]) -> dict[str, int]:
