@@ -42,6 +42,10 @@ TURN_S = 2.0
 #: A Redis command and its arguments.
 Command = tuple[str | bytes | int | float, ...]
 
+#: What a call that fails raises. RuntimeError is what uvloop raises at a write to a socket that is closed and has not
+#: said so yet.
+_VendorError = (TimeoutError, OSError, vendor.RedisError, RuntimeError)
+
 _LUA = Path(__file__).parent / "lua"
 _PROBE_MS = 60_000
 
@@ -142,7 +146,7 @@ class Store:
                     return [await _reply(connection) for _ in commands]
                 finally:
                     await self._pool.release(connection)
-        except (TimeoutError, OSError, vendor.RedisError) as error:
+        except _VendorError as error:
             if is_sent and writes:
                 raise OutcomeUnknown(f"redis: {type(error).__name__} after sending", _reason_of(error)) from error
             raise Unavailable(f"redis: {type(error).__name__}", _reason_of(error)) from error
@@ -163,7 +167,7 @@ async def _next_message(connection: AbstractConnection) -> bytes | None:
 def _unavailable() -> Iterator[None]:
     try:
         yield
-    except (TimeoutError, OSError, vendor.RedisError) as error:
+    except _VendorError as error:
         raise Unavailable(f"redis: {type(error).__name__}", _reason_of(error)) from error
 
 
@@ -189,7 +193,7 @@ def _reason_of(error: BaseException) -> Reason:
             return "out_of_memory"
         case TimeoutError() | vendor.TimeoutError():
             return "timeout"
-        case OSError() | vendor.ConnectionError():
+        case OSError() | vendor.ConnectionError() | RuntimeError():
             return "refused"
         case _:
             return "error"

@@ -2,8 +2,11 @@
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
+import uvloop
+from redis.asyncio.connection import AbstractConnection
 
 from server.core.faults import Fault, OutcomeUnknown, Reason, Unavailable
 from server.presence import Directory, Reservations, Revocations, Sessions, Store
@@ -166,3 +169,27 @@ def cutting(port: int, command: bytes):  # type: ignore[no-untyped-def]
         writer.close()
 
     return relay
+
+
+def test_a_socket_that_closes_at_the_moment_of_a_write_is_a_fault_on_the_servers_loop_too(
+    valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """uvloop then raises a RuntimeError, which ended the node."""
+    send = AbstractConnection.send_packed_command
+
+    async def close_and_send(self: Any, *command: Any) -> None:
+        self._writer.transport.abort()
+        await send(self, *command)
+
+    async def write() -> Fault:
+        store = Store(valkey.url)
+        await store.write(("SET", "key", "value"))
+        monkeypatch.setattr(AbstractConnection, "send_packed_command", close_and_send)
+        with pytest.raises(Fault) as caught:
+            await store.write(("SET", "key", "value"))
+        await store.aclose()
+        return caught.value
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        fault = runner.run(write())
+    assert (type(fault), fault.reason) == (OutcomeUnknown, "refused")
