@@ -179,6 +179,7 @@ def test_a_socket_that_closes_at_the_moment_of_a_write_is_a_fault_on_the_servers
 
     async def close_and_send(self: Any, *command: Any) -> None:
         self._writer.transport.abort()
+        await asyncio.sleep(0)
         await send(self, *command)
 
     async def write() -> Fault:
