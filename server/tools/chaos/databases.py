@@ -175,6 +175,8 @@ class Valkey:
 
     async def start_again(self) -> None:
         """After `kill`: empty, on its port and with its password. Returns when it answers."""
+        await poll(self._is_gone, _AGAIN_S)
+        self._database.is_alive()  # takes note of its dead child, so that no zombie stays
         (self._home / "dump.rdb").unlink(missing_ok=True)
         await self._database.start()
         self._is_killed = False
@@ -210,6 +212,9 @@ class Valkey:
     async def _command(self, *words: object) -> None:
         async with redis.asyncio.Redis.from_url(self.url, socket_timeout=5) as client:
             await client.execute_command(*words)  # type: ignore[no-untyped-call]
+
+    async def _is_gone(self) -> bool:
+        return not self._processes()
 
     def _processes(self) -> list[psutil.Process]:
         return valkey.workplace(self._home, self._account).at_work()
