@@ -105,7 +105,9 @@ class Rooms:
         return owner
 
     async def reclaim(self, node_id: str, former_ids: Sequence[str], room_ids: Sequence[str]) -> dict[str, int]:
-        """Make this node the owner of those rooms that its former identities own; returns their new epochs.
+        """Make this node the owner of those rooms that its former identities own; returns the epochs of those it has.
+
+        One whose row another session locks just now is not among them.
 
         Raises Fenced, Unavailable, OutcomeUnknown (repeat it)."""
         await self._database.write("rooms_reclaim", node_id, former_ids, room_ids)

@@ -146,24 +146,39 @@ async def test_a_room_that_another_node_claimed_in_between_is_lost_and_no_other(
     (lost, its_tape), (kept, tape) = await table(here), await table(here)
     holder = await asyncpg.connect(urls.database_url)
     async with holder.transaction():
-        await holder.execute("SELECT FROM rooms WHERE room_id = $1 FOR UPDATE", lost.room.room_id)
-        await lose_reply(link, operator, kept, tape, 2)
-        former_id = here.node.node_id
-        link.thaw()
-        await until(lambda: here.node.node_id != former_id)
-        await backend(operator, application_name=here.node.node_id, wait_event_type="Lock")
         await holder.execute("INSERT INTO nodes (node_id, address) VALUES ('another', 'there')")
         await holder.execute(
             "UPDATE rooms SET owner = 'another', epoch = epoch + 1 WHERE room_id = $1", lost.room.room_id
         )
+        await lose_reply(link, operator, kept, tape, 2)
+        link.thaw()
+        await kept.durable()
     await holder.close()
-    await kept.durable()
     await until(lambda: its_tape.closed is not None)
     assert its_tape.closed == (CloseCode.MAY_RECONNECT, "the room is elsewhere")
     assert (lost.is_over, here.node.rooms) == (True, [kept])
     add(kept, tape, 3)
     await kept.durable()
     assert (acked(tape), tape.closed) == ([1, 2, 3], None)
+
+
+async def test_a_room_whose_row_is_locked_while_all_is_in_doubt_is_lost_and_makes_no_other_wait(
+    here: Station, link: Proxy, operator: asyncpg.Connection, urls: Urls
+) -> None:
+    runner, tape = await table(here)
+    other, spectator = await table(here)
+    locker = await asyncpg.connect(urls.database_url)
+    async with locker.transaction():
+        await locker.execute("SELECT FROM rooms WHERE room_id = $1 FOR UPDATE", other.room.room_id)
+        await lose_reply(link, operator, runner, tape, 2)
+        link.thaw()
+        async with asyncio.timeout(1.5):
+            await runner.durable()
+        assert acked(tape) == [1, 2]
+        assert spectator.closed is not None
+        assert spectator.closed[0] == CloseCode.MAY_RECONNECT
+    await locker.close()
+    assert (await here.runner(other.room.room_id)).room.rules.state.total == 1
 
 
 async def test_a_journal_that_lacks_what_was_acked_loses_its_room_and_no_other(
