@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from contracts.codes import CloseCode
 from server.core.faults import Unavailable
 from server.embedded import Urls
+from server.runtime.clock import unix_ms
 from server.runtime.runner import RoomRunner
 from tests.runtime.parts import Station, Tape, add, seat, station, until
 from tests.storage.parts import Proxy, backend, proxied
@@ -102,6 +104,22 @@ async def test_a_flush_whose_reply_is_lost_is_acked_once_and_stays_where_it_is_u
     row = await here.stores.rooms.get(runner.room.room_id)
     assert row is not None
     assert (row.owner, row.epoch) == (here.node.node_id, 2)
+
+
+async def test_a_deserted_room_that_is_in_doubt_is_left_alone_until_it_is_not(here: Station, link: Proxy) -> None:
+    """Or each sweep would leave one more task to wait, for as long as PostgreSQL is away."""
+    runner, tape = await table(here)
+    link.downs.clear()
+    assert tape.seat is not None
+    runner.step(lambda room: room.leave(tape.seat, CloseCode.CONSENTED, "", unix_ms(), runner.random))
+    runner.empty_since_ms = 0
+    with capture_logs() as logs:
+        await until(lambda: any(entry["event"] == "a flush failed" for entry in logs))
+    names = [task.get_name() for task in asyncio.all_tasks()]
+    assert f"hibernate {runner.room.room_id}" not in names
+    link.cut()
+    link.thaw()
+    await until(lambda: runner not in here.node.rooms)
 
 
 async def test_a_flush_that_never_arrived_is_sent_again(
