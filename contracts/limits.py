@@ -34,8 +34,7 @@ PEERS_MAX = 10_000
 JOIN_OPTIONS_BYTES_MAX = 4 * 1024
 #: An access token as it comes; a longer one is refused unread.
 ACCESS_TOKEN_BYTES_MAX = 4 * 1024
-
-#: How long an access token may live.
+#: How long an access token may live; one that lives longer is refused, for a logout is remembered no longer.
 ACCESS_TOKEN_S_MAX = 30 * 24 * 3600
 
 # -- what players say -------------------------------------------------------------------------------------------------
