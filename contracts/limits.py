@@ -124,6 +124,8 @@ PLACE_ATTEMPTS_MAX = 5
 # -- rooms and the journal --------------------------------------------------------------------------------------------
 #: Actions applied and not yet durable, over all rooms of a node; past it intents are rejected `overloaded`.
 PENDING_ACTIONS_MAX = 10_000
+#: What a room holds until it may be shown; past it, who asks for an answer once more is closed 4010.
+HELD_MAX = 20_000
 #: Rows and bytes of one flush.
 FLUSH_ROWS_MAX = 512
 FLUSH_BYTES_MAX = 4 * 1024 * 1024

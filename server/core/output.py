@@ -19,6 +19,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from contracts import limits
 from contracts.events import Delta, VolatileDelta
 from server.core.colyseus.frames import header
 from server.core.colyseus.pack import pack
@@ -95,6 +96,11 @@ class Output:
     def has_unsent(self) -> bool:
         """Whether durable changes wait for a delta."""
         return self._sent_seq < self.durable_seq
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much is held that nobody may have it grow by asking again."""
+        return len(self._gate) >= limits.HELD_MAX
 
     @property
     def live(self) -> Sequence[Link]:
