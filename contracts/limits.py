@@ -140,6 +140,10 @@ RECALL_BYTES_MAX = 2 * 1024 * 1024
 RECALL_PAGE_ROWS = 250
 #: Rooms of one node that are read so at once; a resume past it gets a snapshot.
 RECALLS_MAX = 16
+#: Old numbers of sessions that are read from the journal at once, and how many may wait for that; who asks for one more
+#: is closed 4010.
+LOOK_UPS_AT_ONCE = 2
+LOOK_UPS_MAX = 1_000
 #: Actions between two snapshots in the table.
 SNAPSHOT_EVERY = 500
 #: How long a room without sessions stays active.

@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
+from contracts import limits
 from contracts.codes import CloseCode
 from server.core.faults import Unavailable
 from server.embedded import Urls
@@ -255,6 +256,36 @@ async def test_without_a_lease_a_node_is_mute_and_with_it_again_it_says_what_it_
         await until(lambda: len(acked(tape)) == 2)
         assert tape.of("event.ack", kind="intent")[-1]["status"] == "duplicate"
         assert (tape.closed, here.ends, here.crashes) == (None, [], [])
+
+
+async def test_who_asks_for_an_old_number_that_cannot_be_looked_up_is_closed_and_asks_again(
+    here: Station, link: Proxy
+) -> None:
+    """Silence would leave the number without an outcome for as long as the connection lives."""
+    runner, tape = await table(here)
+    for seq in range(2, limits.OUTCOMES_MAX + 3):
+        add(runner, tape, seq)
+    await runner.durable()
+    link.freeze()
+    add(runner, tape, 1)
+    await until(lambda: tape.closed is not None)
+    link.cut()
+    link.thaw()
+    assert tape.closed == (CloseCode.MAY_RECONNECT, "try again in a moment")
+
+
+async def test_who_asks_for_more_old_numbers_than_may_wait_is_closed(here: Station) -> None:
+    """They are read by the connections that the node's lease is renewed by."""
+    (runner, tape), (other, its_tape) = await table(here), await table(here)
+    for seq in range(2, limits.OUTCOMES_MAX + 3):
+        add(runner, tape, seq)
+    await runner.durable()
+    for _ in range(limits.LOOK_UPS_MAX + 1):
+        add(runner, tape, 1)
+    await until(lambda: tape.closed is not None)
+    add(other, its_tape, 2)
+    await other.durable()
+    assert (tape.closed, its_tape.closed) == ((CloseCode.MAY_RECONNECT, "try again in a moment"), None)
 
 
 async def test_a_room_whose_row_another_session_locks_waits_alone(here: Station, urls: Urls) -> None:
