@@ -34,8 +34,7 @@ PEERS_MAX = 10_000
 JOIN_OPTIONS_BYTES_MAX = 4 * 1024
 #: An access token as it comes; a longer one is refused unread.
 ACCESS_TOKEN_BYTES_MAX = 4 * 1024
-
-#: How long an access token may live.
+#: How long an access token may live; one that lives longer is refused, for a logout is remembered no longer.
 ACCESS_TOKEN_S_MAX = 30 * 24 * 3600
 
 # -- what players say -------------------------------------------------------------------------------------------------
@@ -125,6 +124,8 @@ PLACE_ATTEMPTS_MAX = 5
 # -- rooms and the journal --------------------------------------------------------------------------------------------
 #: Actions applied and not yet durable, over all rooms of a node; past it intents are rejected `overloaded`.
 PENDING_ACTIONS_MAX = 10_000
+#: What a room holds until it may be shown; past it, who asks for an answer once more is closed 4010.
+HELD_MAX = 20_000
 #: Rows and bytes of one flush.
 FLUSH_ROWS_MAX = 512
 FLUSH_BYTES_MAX = 4 * 1024 * 1024
@@ -139,6 +140,10 @@ RECALL_BYTES_MAX = 2 * 1024 * 1024
 RECALL_PAGE_ROWS = 250
 #: Rooms of one node that are read so at once; a resume past it gets a snapshot.
 RECALLS_MAX = 16
+#: Old numbers of sessions that are read from the journal at once, and how many may wait for that; who asks for one more
+#: is closed 4010.
+LOOK_UPS_AT_ONCE = 2
+LOOK_UPS_MAX = 1_000
 #: Actions between two snapshots in the table.
 SNAPSHOT_EVERY = 500
 #: How long a room without sessions stays active.

@@ -112,7 +112,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jwt_audience: Annotated[str, about("aud that access tokens must carry", "holdfast")] = "holdfast"
     jwt_issuer: Annotated[str, about("iss that access tokens must carry; empty: any", "https://id.example")] = ""
     access_token_s: Annotated[
-        int, about("life of an access token that this server signs", 3600, "s", ge=1, le=31_536_000)
+        int, about("life of an access token that this server signs", 3600, "s", ge=1, le=limits.ACCESS_TOKEN_S_MAX)
     ] = 86_400
     guests: Annotated[bool, about("whether anyone may get a guest's access token", "false")] = True
     intent_rate: Annotated[float, about("intents a session may send", 20, "1/s", ge=0.1, le=10_000)] = float(

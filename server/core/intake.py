@@ -3,7 +3,7 @@ Intake: what becomes of the messages of a room's sessions.
 
     number   NEXT ----> refused for rate, load, form, role or rules, or applied; used up in any case
              GAP -----> `gap`, which uses nothing up
-             else ----> the outcome it had, again
+             else ----> the outcome it had, again; not without end while nothing can be shown
     no number, or no message of this room ----> `invalid`; ten in a row close the connection
 
 The number is looked at before anything else: only the next one can be refused.
@@ -72,7 +72,11 @@ class Intake:
             gap = Reject(RejectCode.GAP, f"seq: expected {expected}, got {seq}")
             self._output.say((link,), answers.reject(seq, gap, request_id, expected))
             return RejectCode.GAP
-        if look is Look.FORGOTTEN:
+        if self._output.is_full:
+            # Asking again costs no rate, and PostgreSQL may be away for long.
+            words = answers.terminating("overloaded")
+            self._output.end(link, words, CloseCode.MAY_RECONNECT, "too much waits to be shown")
+        elif look is Look.FORGOTTEN:
             self._output.look_up(LookUp(link, seat.session_id, seq, request_id))
         else:
             self._output.answer(link, answers.again(seq, look, request_id), seq, request_id, False)

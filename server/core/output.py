@@ -19,6 +19,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from contracts import limits
 from contracts.events import Delta, VolatileDelta
 from server.core.colyseus.frames import header
 from server.core.colyseus.pack import pack
@@ -54,10 +55,11 @@ class _Greeting(msgspec.Struct, frozen=True):
     wait_ms: int
 
 
-class _Welcome(msgspec.Struct, frozen=True):
+class _Welcome(msgspec.Struct):
     """A joined link has what it needs to go live: its frames go out at a boundary."""
 
     link: Link
+    #: Dropped as soon as a newer one takes its place: the gate may stay shut for long, and a state is large.
     frames: Sequence[bytes]
     then: Returned | Conflated | None
 
@@ -94,6 +96,11 @@ class Output:
     def has_unsent(self) -> bool:
         """Whether durable changes wait for a delta."""
         return self._sent_seq < self.durable_seq
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much is held that nobody may have it grow by asking again."""
+        return len(self._gate) >= limits.HELD_MAX
 
     @property
     def live(self) -> Sequence[Link]:
@@ -142,6 +149,8 @@ class Output:
         """The link waits for nothing any more, and gets nothing of the room but answers until it is welcomed."""
         self._take_out(link)
         link.stage = Stage.JOINED
+        if isinstance(link.owed, _Welcome):
+            link.owed.frames = ()
         link.asked = link.lag = link.owed = None
 
     def lag(self, link: Link) -> None:
@@ -282,7 +291,7 @@ class Output:
 
     def _go_live(self, link: Link, room_seq: int) -> None:
         assert link.seat is not None
-        link.is_greeted, link.is_resuming = True, False
+        link.is_greeted, link.is_resuming, link.owed = True, False, None
         if link.drain_by_ms is not None:
             self._fall_behind(link, room_seq, room_seq)
             return

@@ -60,14 +60,14 @@ def adopt(room: "Room", old: "Room") -> list[tuple[Link, Seat]]:
         # The seat of old has no connection any more, whose end would then be the session's.
         link, before.link = before.link, None
         if seat is not None:
-            # The journal does not know of rejects.
-            seat.sequence, seat.bucket = before.sequence, before.bucket
-        if link is None or link.stage is Stage.CLOSED:
+            # The journal does not know of rejects, nor of join bytes: a token that was used would count again.
+            seat.sequence, seat.bucket, seat.tokens = before.sequence, before.bucket, before.tokens
+        if link is None or seat is None or link.stage is Stage.CLOSED or link.connected_seq > room.room_seq:
+            before.tokens.lapse()
+            if link is not None:
+                close(room.output, link)
             continue
-        if seat is None or link.connected_seq > room.room_seq:
-            close(room.output, link)
-            continue
-        seat.tokens, seat.active_at_ms, seat.unreadable = before.tokens, before.active_at_ms, before.unreadable
+        seat.active_at_ms, seat.unreadable = before.active_at_ms, before.unreadable
         seat.seat(link)
         kept.append((link, seat))
     return kept

@@ -297,6 +297,10 @@ class Room:
         """The journal's answer to a `LookUp`."""
         self._intake.looked_up(link, seq, room_seq, request_id)
 
+    def not_looked_up(self, link: Link) -> None:
+        """The journal could not be asked: the link's client dials again, and asks again."""
+        self.output.end(link, answers.terminating("unavailable"), CloseCode.MAY_RECONNECT, "try again in a moment")
+
     # -- what goes out --------------------------------------------------------------------------------------------
 
     def commit(self, durable_seq: int) -> None:

@@ -94,6 +94,8 @@ class Authority:
             raise BadToken("the access token has expired") from None
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
             raise BadToken("the access token is not valid") from None
+        if int(claims["exp"]) > time.time() + limits.ACCESS_TOKEN_S_MAX:
+            raise BadToken("the access token lives for too long")
         return _access(claims, token)
 
     def _key_of(self, token: str) -> tuple[Any, Sequence[str]]:

@@ -19,11 +19,12 @@ from random import SystemRandom
 from typing import Any
 
 import msgspec
+import structlog
 
 from contracts import limits
 from contracts.codes import MatchmakeCode
 from contracts.http import Seat, SeatRoom
-from server.core.faults import Unavailable
+from server.core.faults import Fault, Unavailable
 from server.core.identifiers import new_id, token_hash
 from server.core.permissions import JOIN, permissions_of
 from server.core.seats import Player
@@ -33,7 +34,10 @@ from server.presence.sessions import Sessions
 from server.runtime.locks import Locks
 from server.runtime.node import Node
 from server.runtime.runner import RoomRunner
+from server.runtime.terms import NodeFull
 from server.storage.rooms import OwnedBy, Rooms
+
+_log = structlog.get_logger(service="matchmaking")
 
 _EXPIRED_TOKEN = "reconnection token invalid or expired."
 
@@ -132,14 +136,24 @@ class Matchmaker:
                 if await self._is_forgotten():
                     continue
                 dormant = await self._rooms.find_claimable(name, filters)
-                if dormant is None:
+                if dormant is None or not await self._is_awake(dormant):
                     break
-                runner = await self._node.room(dormant)
-                if isinstance(runner, RoomRunner):
-                    await self._node.publisher.publish_now(runner)
             if may_create:
                 return await self._in_new_room(name, applicant)
         raise NoSeat(MatchmakeCode.NO_ROOM, "no rooms found with provided criteria")
+
+    async def _is_awake(self, dormant: str) -> bool:
+        """Activate and list the room. False if its journal cannot be read by this code: others may have a new room."""
+        try:
+            runner = await self._node.room(dormant)
+        except (Fault, NodeFull):
+            raise
+        except Exception:
+            _log.exception("a dormant room cannot be activated", room=dormant)
+            return False
+        if isinstance(runner, RoomRunner):
+            await self._node.publisher.publish_now(runner)
+        return True
 
     async def _in_new_room(self, name: str, applicant: Applicant) -> Seat:
         return await self._in_our_room(await self._node.create(name, applicant.options), applicant)

@@ -17,8 +17,6 @@ from contracts import limits
 
 #: How exactly a head is measured.
 _SLICE_BYTES = 4096
-
-
 #: Whoever reads a body answers 408 at the deadline; where nobody reads it, the connection ends so much later.
 _BODY_S = limits.HTTP_BODY_S + 1.0
 

@@ -22,9 +22,9 @@ import structlog
 from server.embedded.account import EmbeddedFailed
 
 _LOOK_S = 0.1
-#: Short, for nobody plays meanwhile and whatever was in its way may be gone at any moment.
-_PAUSE_MAX_S = 2.0
-_FIRST_PAUSE_S = 0.25
+#: Before each attempt in quick succession, the last for all that follow. Short, for nobody plays meanwhile and whatever
+#: was in its way may be gone at any moment.
+_PAUSES_S = (0.0, 0.25, 0.5, 1.0, 2.0)
 #: Who lived so long has not died of its start.
 _STEADY_S = 10.0
 _LEFTOVERS_S = 1.0
@@ -86,7 +86,7 @@ class Database:
             _log.error("database.died", database=self.name, status=self._started.process.returncode)
             if time.monotonic() - since_s >= _STEADY_S:
                 attempts = 0
-            while not await self._is_back(_pause_s(attempts)):
+            while not await self._is_back(_PAUSES_S[min(attempts, len(_PAUSES_S) - 1)]):
                 attempts += 1
             attempts, since_s = attempts + 1, time.monotonic()
 
@@ -102,8 +102,3 @@ class Database:
             return False
         _log.warning("database.started_again", database=self.name, took_s=round(time.monotonic() - begun_s, 3))
         return True
-
-
-def _pause_s(attempts: int) -> float:
-    """Before an attempt that follows so many others in quick succession."""
-    return min(_PAUSE_MAX_S, _FIRST_PAUSE_S * 2 ** (attempts - 1)) if attempts else 0.0

@@ -45,7 +45,7 @@ _INITDB = (
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
-    "max_connections": "300",  # each worker of a server has up to 8
+    "max_connections": "300",  # each worker of a server has up to 9
     "shared_buffers": "128MB",
     "max_wal_size": "512MB",  # bounds the replay after a crash to a few seconds
     "io_method": "sync",  # no extra processes: what is read is nearly always in memory

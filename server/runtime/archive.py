@@ -1,11 +1,18 @@
-"""Archive: what rooms ask of their past, and snapshots of them; tasks beside play, which waits for none of it."""
+"""
+Archive: what rooms ask of their past, and snapshots of them; tasks beside play, which waits for none of it.
 
+Look-ups are cheap to ask for, and the connections they need are also the lease's: few are read at once, and those that
+wait are bounded. Whose look-up cannot be had is closed "may reconnect", and asks again.
+"""
+
+import asyncio
 from collections.abc import Callable
 
 import structlog
 
+from contracts import limits
 from server.core.effects import LookUp
-from server.core.faults import Fault, Fenced
+from server.core.faults import Fault, Fenced, Unavailable
 from server.core.recovery import RoomSnapshot
 from server.runtime.identity import Identity
 from server.runtime.runner import RoomRunner
@@ -21,6 +28,8 @@ class Archive:
         self._stores = stores
         self._tasks = tasks
         self._on_fenced = on_fenced
+        self._asked = 0
+        self._turns = asyncio.Semaphore(limits.LOOK_UPS_AT_ONCE)
 
     def look_up(self, runner: RoomRunner, question: LookUp) -> None:
         """Tell the room what its journal has for an old number."""
@@ -40,11 +49,22 @@ class Archive:
             _log.warning("a snapshot was not written", room=snapshot.room_id, fault=str(fault))
 
     async def _look_up(self, runner: RoomRunner, question: LookUp) -> None:
-        room_id = runner.room.room_id
         try:
-            room_seq = await self._stores.journal.room_seq_of(room_id, question.session_id, question.seq)
+            room_seq = await self._room_seq_of(runner.room.room_id, question)
         except Fault as fault:
-            _log.warning("an old number could not be looked up", room=room_id, fault=str(fault))
+            _log.warning("an old number could not be looked up", room=runner.room.room_id, fault=str(fault))
+            if not runner.is_over:
+                runner.step(lambda room: room.not_looked_up(question.link))
             return
         if not runner.is_over:
             runner.step(lambda room: room.looked_up(question.link, question.seq, room_seq, question.request_id))
+
+    async def _room_seq_of(self, room_id: str, question: LookUp) -> int | None:
+        if self._asked >= limits.LOOK_UPS_MAX:
+            raise Unavailable("too many old numbers are asked for", "refused")
+        self._asked += 1
+        try:
+            async with self._turns:
+                return await self._stores.journal.room_seq_of(room_id, question.session_id, question.seq)
+        finally:
+            self._asked -= 1

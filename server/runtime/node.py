@@ -371,11 +371,13 @@ class Node:
                     self._tasks.start(self._hibernate(runner), f"hibernate {runner.room.room_id}")
 
     def _is_deserted(self, runner: RoomRunner) -> bool:
+        """Nobody has been in it for a while, and it can be released at once."""
         empty_since = runner.empty_since_ms
-        return empty_since is not None and self._clock() - empty_since >= limits.ROOM_LINGER_S * 1000
+        is_empty = empty_since is not None and self._clock() - empty_since >= limits.ROOM_LINGER_S * 1000
+        return is_empty and runner.takes_input and runner.is_durable
 
     async def _hibernate(self, runner: RoomRunner) -> None:
         async with self._locks[runner.room.room_id]:
-            if runner.takes_input and self._is_deserted(runner) and not self.is_draining:
+            if self._is_deserted(runner) and not self.is_draining:
                 with suppress(Fault):
                     await self._release(runner, CloseCode.MAY_RECONNECT, "hibernated")

@@ -60,6 +60,8 @@ class Publisher:
         self._changed_sessions: dict[str, str] = {}
         self._closed_rooms: list[tuple[str, str, int]] = []
         self._wakened = asyncio.Event()
+        #: One write at a time: two at once could reach Redis in the wrong order.
+        self._writing = asyncio.Lock()
 
     @property
     def address(self) -> str:
@@ -130,10 +132,15 @@ class Publisher:
             await self._wakened.wait()
             await asyncio.sleep(GATHER_S)
             self._wakened.clear()
-            await self.write()
+            if not await self.write():
+                await asyncio.sleep(RETRY_S)
 
-    async def write(self) -> None:
-        """Write what has changed; what a fault stopped stays changed."""
+    async def write(self) -> bool:
+        """Write what has changed. False if a fault stopped it: what is not written stays changed."""
+        async with self._writing:
+            return await self._write()
+
+    async def _write(self) -> bool:
         rooms, self._changed_rooms = self._changed_rooms, set()
         sessions, self._changed_sessions = self._changed_sessions, {}
         closed, self._closed_rooms = self._closed_rooms, []
@@ -149,8 +156,9 @@ class Publisher:
             self._changed_rooms |= rooms
             self._changed_sessions = {**sessions, **self._changed_sessions}
             self._closed_rooms = closed + self._closed_rooms
-            await asyncio.sleep(RETRY_S)
             self._wakened.set()
+            return False
+        return True
 
     async def _write_sessions(self, changed: dict[str, str]) -> None:
         records: list[SessionRecord] = []
@@ -180,9 +188,10 @@ class Publisher:
                 ended.append(last)
         await self._sessions.put(records)
         await self._sessions.remove(ended)
-        self._published.update((record.session_id, record) for record in records)
+        # A room may have been closed meanwhile, and its sessions with it.
+        self._published.update((record.session_id, record) for record in records if record.room_id in self._rooms)
         for record in ended:
-            del self._published[record.session_id]
+            self._published.pop(record.session_id, None)
 
     def _listing(self, runner: RoomRunner) -> Listing:
         room = runner.room

@@ -105,7 +105,7 @@ class RoomRunner:
         self._snapshot: RoomSnapshot | None = None
         self._snapshot_seq = room.output.history.base_seq
         #: When the last session left, in Unix ms; None while there is one.
-        self.empty_since_ms: int | None = clock()
+        self.empty_since_ms: int | None = None if len(room.seats) else clock()
 
     # -- inputs ---------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,9 @@
 """
 Journal: entries into PostgreSQL, and back.
 
-A flush is one statement for all rooms' entries that wait, on a connection of its own: fenced, all or nothing, with the
-moves of characters that the entries make. One flush at a time; who calls it gathers the next one meanwhile.
+A flush is one statement for the entries of many rooms, fenced, all or nothing, with the moves of characters that the
+entries make. It has two lanes, each a connection of its own and one flush at a time; who calls it gathers the next one
+meanwhile.
 """
 
 from collections.abc import Sequence

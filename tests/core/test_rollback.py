@@ -5,6 +5,7 @@ from typing import Any
 from contracts.limits import OUTCOMES_MAX
 from server.core.colyseus.frames import error
 from server.core.effects import LookUp
+from server.core.tokens import Dial
 from tests.core.parts import REFUSED, UNPACED, Bench, Tape, token
 
 
@@ -137,3 +138,30 @@ def test_the_end_of_a_connection_that_never_was_is_not_the_end_of_the_one_that_i
     bench.drop(undone)
     bench.commit()
     assert "session.reconnect" == bench.journal[-1].kind
+
+
+def test_a_token_that_was_used_stays_used_for_who_drops_while_the_room_stands_still() -> None:
+    bench = Bench()
+    bench.drop(bench.join("ada"))
+    ada = bench.come_back("ada", "ada 0", "ada 1")
+    bench.commit()
+    durable_seq = bench.room.room_seq
+    bench.add(ada, 1)
+    set_back(bench, durable_seq)
+    bench.drop(ada)
+    bench = go_on(bench)
+    assert Dial.UNKNOWN is bench.dial("ada", token("ada 0"), token("ada 2"))
+    assert isinstance(bench.dial("ada", token("ada 1"), token("ada 2")), Tape)
+
+
+def test_a_token_that_was_used_stays_used_when_the_next_connection_never_was() -> None:
+    bench = Bench()
+    bench.drop(bench.join("ada"))
+    bench.come_back("ada", "ada 0", "ada 1")
+    bench.commit()
+    durable_seq = bench.room.room_seq
+    bench.dial("ada", token("ada 1"), token("ada 2"))
+    set_back(bench, durable_seq)
+    bench = go_on(bench)
+    assert Dial.UNKNOWN is bench.dial("ada", token("ada 0"), token("ada 3"))
+    assert isinstance(bench.dial("ada", token("ada 1"), token("ada 3")), Tape)

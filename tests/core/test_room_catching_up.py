@@ -252,6 +252,29 @@ def test_resumes_asked_for_faster_than_intents_end_in_one_snapshot() -> None:
     assert ["resume", "snapshot"] == ada.kinds()
 
 
+def test_while_nothing_can_be_shown_one_state_is_kept_for_who_asks_again_and_again() -> None:
+    bench = Bench()
+    ada = bench.join("ada", resumes=True)
+    bench.add(ada, 1)
+    ada.take()
+    for _ in range(30):
+        bench.resume(ada, 0)
+    kept = [held for held in bench.room.output._gate if getattr(held, "frames", ())]
+    assert 1 == len(kept)
+    bench.commit()
+    assert ["intent", "resume", "snapshot"] == ada.kinds()
+
+
+def test_what_a_link_was_brought_to_live_with_is_not_kept_with_it() -> None:
+    """A state for each connection, as long as it lives, is what a node has no memory for."""
+    bench = Bench()
+    ada = bench.join("ada", resumes=True)
+    assert ada.owed is None
+    bench.resume(ada, 0)
+    bench.commit()
+    assert ada.owed is None
+
+
 def test_the_first_resume_of_a_return_is_answered_however_fast_intents_came_before() -> None:
     bench = Bench()
     ada = bench.join("ada", resumes=True)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.codes import RejectCode
-from contracts.limits import OUTCOMES_MAX, UNREADABLE_MAX
+from contracts.codes import CloseCode, RejectCode
+from contracts.limits import HELD_MAX, OUTCOMES_MAX, UNREADABLE_MAX
 from server.core.reject import Reject
 from server.core.state import plain
 from tests.core.parts import FAILING, REFUSED, UNPACED, UNWRITABLE, Bench, Tape
@@ -339,3 +339,18 @@ def test_whatever_clients_send_they_get_one_answer_each_and_the_room_lives(
         assert 1 == len(answers(ada)) or ada.closed == 4506
     assert not bench.room.is_broken
     assert "applied" == bench.add(bob, 1)
+
+
+def test_while_nothing_can_be_shown_answers_are_not_asked_for_again_without_end(bench: Bench, ada: Tape) -> None:
+    """It costs no rate, and each would be held until PostgreSQL is back."""
+    bob = bench.join("bob")
+    bench.add(ada, 1)
+    asked = 0
+    while ada.closed is None and asked < 2 * HELD_MAX:
+        bench.add(ada, 1)
+        asked += 1
+    assert (CloseCode.MAY_RECONNECT, True) == (ada.closed, asked <= HELD_MAX)
+    bob.take()
+    bench.add(bob, 1)
+    bench.commit()
+    assert ["applied"] == [answer["status"] for answer in answers(bob)]

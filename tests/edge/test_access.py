@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from contracts import PROTOCOL_VERSION
+from contracts.limits import ACCESS_TOKEN_S_MAX
 from server.embedded import Embedded
 from tests.serving import Server, Servers, serving
 from tests.wire import Client, Clients, Refused
@@ -69,6 +70,7 @@ FORGED = {
     "no exp": lambda: token(exp=...),
     "exp that is no number": lambda: by_hand({"alg": "HS256"}, claims(exp="tomorrow"), SECRET.encode()),
     "exp beyond every date": lambda: by_hand({"alg": "HS256"}, claims(exp=1e400), SECRET.encode()),
+    "exp beyond the memory of a logout": lambda: token(exp=int(time.time()) + ACCESS_TOKEN_S_MAX + 60),
     "not valid yet": lambda: token(nbf=int(time.time()) + 60),
     "no aud": lambda: token(aud=...),
     "wrong aud": lambda: token(aud="another"),

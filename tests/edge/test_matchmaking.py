@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import asyncpg
 import pytest
 
 from contracts import limits
@@ -188,3 +189,17 @@ async def test_rooms_are_listed_without_what_is_nobodys_business(client: Client)
     }  # fmt: skip
     assert (room["clients"], room["maxClients"], room["locked"]) == (1, limits.ROOM_CLIENTS_MAX, False)
     assert (await client.http.get("/api/rooms", params={"name": "nope\0"})).json() == []
+
+
+async def test_a_dormant_room_that_cannot_be_read_keeps_nobody_from_a_new_one(serve: Servers, clients: Clients) -> None:
+    urls = await serve.databases()
+    server = await serve(urls=urls)
+    await clients(server).join("counter", "create")
+    await server.stop()
+    operator = await asyncpg.connect(urls.database_url)
+    await operator.execute("UPDATE snapshots SET state = 'no JSON'")
+    await operator.close()
+    client = clients(await serve.again(server))
+    for _ in range(2):
+        player = await client.join("counter", "joinOrCreate")
+        assert await player.added(1)

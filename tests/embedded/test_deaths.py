@@ -3,6 +3,7 @@ A database that dies while its server lives is back within seconds, at the same 
 """
 
 import asyncio
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +15,10 @@ import redis.asyncio
 from structlog.testing import capture_logs
 
 from server.embedded import Embedded
+from server.embedded.account import EmbeddedFailed
+from server.embedded.database import Database, Started
 from tests.embedded.conftest import connected, databases_in, gone, leader_of, read, running, write
+from tests.runtime.virtual_time import in_virtual_time
 
 BACK_S = 20.0
 
@@ -125,6 +129,38 @@ async def test_one_that_cannot_start_is_tried_again_until_it_can(embedded: Embed
     assert await pong(embedded.redis_url)
     pauses_s = [entry["pause_s"] for entry in logs if entry["event"] == "database.not_started"][:3]
     assert [0.0, 0.25, 0.5] == pauses_s
+
+
+@in_virtual_time
+async def test_one_that_cannot_start_for_hours_is_tried_again_all_the_same() -> None:
+    """As on a disk that is full until somebody comes to work. A try of its own takes no time here."""
+    starts = [None, *[EmbeddedFailed("No space left on device")] * 5_000, None]
+    lives = iter((["true"], ["sleep", "600"]))
+    processes: list[subprocess.Popen[bytes]] = []
+
+    async def start(port: int | None) -> Started:
+        problem = starts.pop(0)
+        if problem is not None:
+            raise problem
+        processes.append(subprocess.Popen(next(lives)))
+        return Started(processes[-1], 1, "url")
+
+    async def end(patience_s: float) -> bool:
+        return False
+
+    database = Database("PostgreSQL", start, end)
+    await database.start()
+    processes[0].wait()
+    watch = asyncio.create_task(database.watch())
+    with capture_logs() as logs:
+        while starts and not watch.done():
+            await asyncio.sleep(1)
+    watch.cancel()
+    for process in processes:
+        process.kill()
+        process.wait()
+    assert [] == starts
+    assert 2.0 == logs[-2]["pause_s"]
 
 
 def names(folder: Path) -> set[str]:

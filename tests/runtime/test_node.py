@@ -143,6 +143,16 @@ async def test_a_room_of_a_game_unknown_here_is_left_to_others(here: Station, op
     assert await is_dormant(here, room_id)
 
 
+async def test_a_room_that_wakes_with_a_held_seat_is_not_deserted(here: Station) -> None:
+    """Else it would sleep again before the hold ends, and the session with it, for ever."""
+    runner = await here.node.create("duet", {})
+    runner.drop(seat(runner, "s"))
+    await runner.durable()
+    await hibernated(here, runner)
+    woken = await here.runner(runner.room.room_id)
+    assert woken.empty_since_ms is None
+
+
 @pytest.mark.parametrize("room_id", ["nobody", "", "x" * 65, "a b", "a\0b", "ä", "../x"])
 async def test_a_room_that_never_was_is_none(here: Station, room_id: str) -> None:
     assert await here.node.room(room_id) is None

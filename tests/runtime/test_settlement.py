@@ -5,10 +5,13 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
+from contracts import limits
 from contracts.codes import CloseCode
 from server.core.faults import Unavailable
 from server.embedded import Urls
+from server.runtime.clock import unix_ms
 from server.runtime.runner import RoomRunner
 from tests.runtime.parts import Station, Tape, add, seat, station, until
 from tests.storage.parts import Proxy, backend, proxied
@@ -102,6 +105,22 @@ async def test_a_flush_whose_reply_is_lost_is_acked_once_and_stays_where_it_is_u
     row = await here.stores.rooms.get(runner.room.room_id)
     assert row is not None
     assert (row.owner, row.epoch) == (here.node.node_id, 2)
+
+
+async def test_a_deserted_room_that_is_in_doubt_is_left_alone_until_it_is_not(here: Station, link: Proxy) -> None:
+    """Or each sweep would leave one more task to wait, for as long as PostgreSQL is away."""
+    runner, tape = await table(here)
+    link.downs.clear()
+    assert tape.seat is not None
+    runner.step(lambda room: room.leave(tape.seat, CloseCode.CONSENTED, "", unix_ms(), runner.random))
+    runner.empty_since_ms = 0
+    with capture_logs() as logs:
+        await until(lambda: any(entry["event"] == "a flush failed" for entry in logs))
+    names = [task.get_name() for task in asyncio.all_tasks()]
+    assert f"hibernate {runner.room.room_id}" not in names
+    link.cut()
+    link.thaw()
+    await until(lambda: runner not in here.node.rooms)
 
 
 async def test_a_flush_that_never_arrived_is_sent_again(
@@ -252,6 +271,36 @@ async def test_without_a_lease_a_node_is_mute_and_with_it_again_it_says_what_it_
         await until(lambda: len(acked(tape)) == 2)
         assert tape.of("event.ack", kind="intent")[-1]["status"] == "duplicate"
         assert (tape.closed, here.ends, here.crashes) == (None, [], [])
+
+
+async def test_who_asks_for_an_old_number_that_cannot_be_looked_up_is_closed_and_asks_again(
+    here: Station, link: Proxy
+) -> None:
+    """Silence would leave the number without an outcome for as long as the connection lives."""
+    runner, tape = await table(here)
+    for seq in range(2, limits.OUTCOMES_MAX + 3):
+        add(runner, tape, seq)
+    await runner.durable()
+    link.freeze()
+    add(runner, tape, 1)
+    await until(lambda: tape.closed is not None)
+    link.cut()
+    link.thaw()
+    assert tape.closed == (CloseCode.MAY_RECONNECT, "try again in a moment")
+
+
+async def test_who_asks_for_more_old_numbers_than_may_wait_is_closed(here: Station) -> None:
+    """They are read by the connections that the node's lease is renewed by."""
+    (runner, tape), (other, its_tape) = await table(here), await table(here)
+    for seq in range(2, limits.OUTCOMES_MAX + 3):
+        add(runner, tape, seq)
+    await runner.durable()
+    for _ in range(limits.LOOK_UPS_MAX + 1):
+        add(runner, tape, 1)
+    await until(lambda: tape.closed is not None)
+    add(other, its_tape, 2)
+    await other.durable()
+    assert (tape.closed, its_tape.closed) == ((CloseCode.MAY_RECONNECT, "try again in a moment"), None)
 
 
 async def test_a_room_whose_row_another_session_locks_waits_alone(here: Station, urls: Urls) -> None:
