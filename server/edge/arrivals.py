@@ -109,6 +109,7 @@ class Arrivals:
             # The room may have been released while we waited; nothing is awaited from here to the seat.
             if connection.is_closed:
                 return
+            self._node.refuse_if_crowded()
             if not runner.takes_input:
                 raise Unavailable("the room was released meanwhile")
             refused = self._seated(runner, connection, member, reservation, character)

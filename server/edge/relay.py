@@ -78,6 +78,8 @@ class Relay:
 
     def lost(self, side: "_Side") -> None:
         if side is self.client:
+            # An owner that does not read would keep its half, and what waits in it, for minutes.
+            asyncio.get_running_loop().call_later(limits.CLOSE_S, self.owner.abort)
             self._ended(self)
 
     def abort(self) -> None:

@@ -9,7 +9,6 @@ What goes on here looks again, at its arrival: the room is this node's, or the c
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 
 import structlog
 
@@ -80,12 +79,10 @@ class Routing:
 
     async def _route(self, held: Held, room_id: str, is_relayed: bool, here: Here) -> None:
         relay: Relay | None = None
-        # What goes wrong here, the arrival meets as well, and tells the client.
-        with suppress(Exception):
-            found = await self._node.room(room_id)
-            # Our own address is that of a predecessor here whose lease is not over.
-            if isinstance(found, OwnedBy) and not is_relayed and found.address != self._node.publisher.address:
-                relay = await self._reach(found)
+        owner = await self._owner(room_id)
+        # Our own address is that of a predecessor here whose lease is not over.
+        if owner is not None and not is_relayed and owner.address != self._node.publisher.address:
+            relay = await self._reach(owner)
         if relay is None:
             if not held.is_gone:
                 held.answer(here())
@@ -96,6 +93,15 @@ class Routing:
             self._changed()
             relay.begin(held)
 
+    async def _owner(self, room_id: str) -> OwnedBy | None:
+        """The other living node that has the room. What goes wrong here, the arrival meets as well, and tells."""
+        try:
+            found = await self._node.room(room_id)
+        except Exception as problem:
+            _log.debug("a dial's room is not had", room=room_id, problem=repr(problem))
+            return None
+        return found if isinstance(found, OwnedBy) else None
+
     async def _reach(self, owner: OwnedBy) -> Relay | None:
         """A relay whose owner is connected, or none."""
         relay = Relay(self._mark, self._clock, self._ended)
@@ -104,7 +110,10 @@ class Routing:
             async with asyncio.timeout(limits.RELAY_CONNECT_S):
                 loop = asyncio.get_running_loop()
                 await loop.create_connection(lambda: relay.owner, host.strip("[]"), int(port))
-        except OSError as error:  # TimeoutError is one
+        except (
+            OSError,
+            ValueError,
+        ) as error:  # TimeoutError is an OSError; an address may be of another version's form
             reason = str(error) or type(error).__name__
             _log.warning("a room's owner cannot be reached", node=owner.node_id, address=owner.address, reason=reason)
             relay.abort()

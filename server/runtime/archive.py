@@ -53,11 +53,9 @@ class Archive:
             room_seq = await self._room_seq_of(runner.room.room_id, question)
         except Fault as fault:
             _log.warning("an old number could not be looked up", room=runner.room.room_id, fault=str(fault))
-            if not runner.is_over:
-                runner.step(lambda room: room.not_looked_up(question.link))
+            runner.inform(lambda room: room.not_looked_up(question.link))
             return
-        if not runner.is_over:
-            runner.step(lambda room: room.looked_up(question.link, question.seq, room_seq, question.request_id))
+        runner.inform(lambda room: room.looked_up(question.link, question.seq, room_seq, question.request_id))
 
     async def _room_seq_of(self, room_id: str, question: LookUp) -> int | None:
         if self._asked >= limits.LOOK_UPS_MAX:

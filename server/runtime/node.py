@@ -109,6 +109,7 @@ class Node:
             save=self._archive.save,
             broken=self._rebuild,
             still=self._settlement.restore,
+            failed=lambda runner: self._lose(runner, "the room failed"),
             may_show=self._may_show,
         )
 

@@ -58,7 +58,8 @@ class Publisher:
         self._published: dict[str, SessionRecord] = {}
         self._changed_rooms: set[str] = set()
         self._changed_sessions: dict[str, str] = {}
-        self._closed_rooms: list[tuple[str, str, int]] = []
+        #: By room, its name and epoch.
+        self._closed_rooms: dict[str, tuple[str, int]] = {}
         self._wakened = asyncio.Event()
         #: One write at a time: two at once could reach Redis in the wrong order.
         self._writing = asyncio.Lock()
@@ -85,7 +86,7 @@ class Publisher:
         gone = [session_id for session_id, record in self._published.items() if record.room_id == room.room_id]
         for session_id in gone:
             del self._published[session_id]
-        self._closed_rooms.append((room.rules.name, room.room_id, room.epoch))
+        self._closed_rooms[room.room_id] = (room.rules.name, room.epoch)
         self._wakened.set()
 
     def publish_all(self) -> None:
@@ -143,9 +144,9 @@ class Publisher:
     async def _write(self) -> bool:
         rooms, self._changed_rooms = self._changed_rooms, set()
         sessions, self._changed_sessions = self._changed_sessions, {}
-        closed, self._closed_rooms = self._closed_rooms, []
+        closed, self._closed_rooms = self._closed_rooms, {}
         try:
-            for name, room_id, epoch in closed:
+            for room_id, (name, epoch) in closed.items():
                 await self._directory.remove(name, room_id, epoch)
             for room_id in rooms:
                 if room_id in self._rooms:
@@ -155,7 +156,7 @@ class Publisher:
             self._on_fault(fault)
             self._changed_rooms |= rooms
             self._changed_sessions = {**sessions, **self._changed_sessions}
-            self._closed_rooms = closed + self._closed_rooms
+            self._closed_rooms = {**closed, **self._closed_rooms}
             self._wakened.set()
             return False
         return True

@@ -34,8 +34,7 @@ class Recalls:
     async def _recall(self, runner: RoomRunner, question: Recall) -> None:
         before = await self._read(runner, question) if self._reading < limits.RECALLS_MAX else None
         # No await from the last look at the room's history to here.
-        if runner.takes_input:
-            runner.step(lambda room: room.recalled(question, before, self._clock()))
+        runner.inform(lambda room: room.recalled(question, before, self._clock()))
 
     async def _read(self, runner: RoomRunner, question: Recall) -> list[Change] | None:
         """The changes up to where the history begins when this returns; None if they are too many, or unreadable."""

@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from random import Random
-from typing import TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 import msgspec
 import structlog
@@ -37,6 +37,7 @@ from server.runtime.committer import Committer
 _log = structlog.get_logger(service="room")
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 _SESSION_KINDS = frozenset({Kind.SESSION_JOIN, Kind.SESSION_DROP, Kind.SESSION_RECONNECT, Kind.SESSION_LEAVE})
 
@@ -63,8 +64,26 @@ class Upkeep(msgspec.Struct, frozen=True):
     broken: Callable[["RoomRunner"], None]
     #: It stands still.
     still: Callable[["RoomRunner"], None]
+    #: A bug that no rule's step is to blame for: nobody knows what its memory holds.
+    failed: Callable[["RoomRunner"], None]
     #: Whether what rests on a room's state may be shown now.
     may_show: Callable[[], bool]
+
+
+def _contained(
+    method: "Callable[Concatenate[RoomRunner, P], None]",
+) -> "Callable[Concatenate[RoomRunner, P], None]":
+    """A bug in what the clock, the committer or another room's task asks for ends this room, and not whoever asked."""
+
+    def contained(self: "RoomRunner", /, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            method(self, *args, **kwargs)
+        except Exception:
+            _log.exception("a room failed", room=self.room.room_id, room_seq=self.room.room_seq)
+            if not self.is_over:
+                self._upkeep.failed(self)
+
+    return contained
 
 
 class RoomRunner:
@@ -147,6 +166,13 @@ class RoomRunner:
         if not self.is_over:
             self.step(lambda room: room.drained(link, self._clock()))
 
+    @_contained
+    def inform(self, call: Callable[[Room], None]) -> None:
+        """As `step`, for who brings what the room has asked for; a room that is over needs it no more."""
+        if not self.is_over:
+            self.step(call)
+
+    @_contained
     def sweep(self) -> None:
         """Let time end what it ends."""
         if self.takes_input:
@@ -185,6 +211,7 @@ class RoomRunner:
 
     # -- outputs --------------------------------------------------------------------------------------------------
 
+    @_contained
     def committed(self, room_seq: int) -> None:
         """The journal is durable up to `room_seq`: the gate opens."""
         room, now = self.room, time.perf_counter()
@@ -224,6 +251,7 @@ class RoomRunner:
         elif self._timer is None:
             self._timer = self._loop.call_at(at, self._send_delta)
 
+    @_contained
     def _send_delta(self) -> None:
         """The tick: one delta for all, encoded once."""
         if self._timer is not None:
@@ -263,11 +291,13 @@ class RoomRunner:
 
     # -- what could not be written --------------------------------------------------------------------------------
 
+    @_contained
     def given_up(self, room_seq: int) -> None:
         """What was applied after `room_seq` was not written in time: the room is set back, and stands still."""
         _log.warning("not durable in time; the room is set back", room=self.room.room_id, room_seq=room_seq)
         self._set_back(room_seq, NOT_DURABLE)
 
+    @_contained
     def poisoned(self, fault: Poisoned) -> None:
         """PostgreSQL refuses the first entry that is not durable, whoever writes it: likewise, as the room's bug."""
         room_seq = self.room.output.durable_seq
@@ -332,11 +362,13 @@ class RoomRunner:
             self._timer.cancel()
             self._timer = None
 
+    @_contained
     def close_all(self, code: CloseCode, reason: str) -> None:
         """Close every connection at once; sessions live on in the journal."""
         self.room.close_all(code, reason)
         self._show()
 
+    @_contained
     def announce(self, frame: bytes) -> None:
         """A frame about the server itself, to everyone at once."""
         self.room.announce(frame)

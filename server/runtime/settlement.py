@@ -129,7 +129,7 @@ class Settlement:
             try:
                 row = await self._stores.rooms.claim(claimer, room_id)
                 self._committer.writes_succeed()
-                room = await self._rebuilt(row) if isinstance(row, RoomRow) else None
+                room = await self._rebuilt(row, runner) if isinstance(row, RoomRow) else None
             except Fault as fault:
                 _log.warning("a room that stands still cannot be rebuilt yet", room=room_id, fault=str(fault))
                 return False
@@ -144,8 +144,12 @@ class Settlement:
             runner.go_on(room)
             return True
 
-    async def _rebuilt(self, row: RoomRow) -> Room:
-        """As its journal has it; created anew where not even its creation was written in time."""
+    async def _rebuilt(self, row: RoomRow, runner: RoomRunner) -> Room | None:
+        """As its journal has it, created anew where not even its creation was written in time; None if that lacks what
+        was acked."""
         room = await self._activation.load(row)
+        if room.room_seq < runner.room.output.durable_seq:
+            _log.critical("a journal lacks what was acked", room=row.room_id, end=room.room_seq)
+            return None
         self._activation.begin(room, row)
         return room

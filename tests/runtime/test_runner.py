@@ -31,7 +31,7 @@ class Stage:
         self.journal: list[Entry] = []
         self.saved: list[RoomSnapshot] = []
         self.changed: list[str] = []
-        self.broken = self.still = 0
+        self.broken = self.still = self.failed = 0
         self.may_show = True
         #: Set while PostgreSQL answers; what it answers each flush with, where that is not that it is done.
         self.open = asyncio.Event()
@@ -54,6 +54,7 @@ class Stage:
                 save=lambda snapshot: self.saved.append(snapshot),
                 broken=self._broke,
                 still=self._stands_still,
+                failed=self._failed,
                 may_show=lambda: self.may_show,
             ),
             self.metrics,
@@ -75,6 +76,10 @@ class Stage:
 
     def _never(self, fault: Fault) -> None:
         raise AssertionError("nor is anybody fenced")
+
+    def _failed(self, runner: RoomRunner) -> None:
+        self.failed += 1
+        runner.release()
 
     def _broke(self, runner: RoomRunner) -> None:
         self.broken += 1
@@ -286,4 +291,27 @@ async def test_ack_times_are_counted_once_for_each_intent() -> None:
     page = stage.metrics.render()[0].decode()
     assert "holdfast_ack_seconds_count 7.0" in page
     assert 'holdfast_intents_total{outcome="duplicate",type="intent.add"} 1.0' in page
+    await stage.end()
+
+
+class Cursed(Tape):
+    """A link of a bug: it cannot be sent an ack."""
+
+    def send(self, frame: bytes) -> None:
+        if b"intent" in frame:
+            raise RuntimeError("a bug")
+        super().send(frame)
+
+
+@in_virtual_time
+async def test_a_bug_in_what_a_commit_leads_to_ends_its_room_and_not_the_committer() -> None:
+    stage = Stage()
+    link = seat(stage.runner, "s")
+    await stage.settle()
+    link.__class__ = Cursed
+    add(stage.runner, link, 1)
+    await stage.drained()
+    await asyncio.sleep(1)
+    assert (stage.failed, stage.runner.is_over) == (1, True)
+    assert not any(lane.done() for lane in stage._committing), "the committer goes on"
     await stage.end()

@@ -209,6 +209,7 @@ class Process:
             changed=_ignore,
             closed=_ignore,
             publish_now=_nothing,
+            address="",
         )
         reports = Reports(self._fenced, _ignore, _ignore)
         self.node = Node(
