@@ -80,6 +80,7 @@ class App:
         _raise_open_files()
         async with AsyncExitStack() as ends:
             databases = await open_databases(self._settings, ends, self._say)
+            # Before the databases: their watch would start them again. The others stop before what they stand on, below.
             ends.push_async_callback(self._tasks.stop)
             if databases.embedded is not None:
                 self._tasks.start(databases.embedded.watch(), "embedded databases")

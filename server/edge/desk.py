@@ -72,6 +72,8 @@ class Desk:
         self._connections: set[Connection] = set()
         #: Those of them whose join byte has not come.
         self._arriving: set[Connection] = set()
+        #: Sockets on "/", which measure how far away the server is.
+        self._probes: set[Latency] = set()
         self._all_gone: asyncio.Event | None = None
         self.is_closed = False
 
@@ -85,12 +87,13 @@ class Desk:
             return Refusal(403, "this origin may not connect")
         if self.is_closed:
             return _SHUTTING_DOWN
-        if len(self._connections) + self._routing.relays + self._routing.held >= self._connections_max:
+        others = len(self._probes) + self._routing.relays + self._routing.held
+        if len(self._connections) + others >= self._connections_max:
             return Refusal(503, "too many connections", 5)
         if len(self._arriving) + self._routing.held >= limits.ARRIVALS_MAX:
             return Refusal(503, "too many are arriving at once; try again in a moment", 1)
         if request.path == "/":
-            return Latency(self._tasks)
+            return Latency(self._tasks, self._probes)
         match = _ROOM_PATH.fullmatch(request.path)
         query = parse_qs(request.query)
         session_id = query.get("sessionId", [""])[0]
@@ -178,12 +181,15 @@ class Desk:
 class Latency:
     """The SDK's latency probe: a socket on "/" whose every message is answered with a pong, for a second."""
 
-    def __init__(self, tasks: Tasks) -> None:
+    def __init__(self, tasks: Tasks, all_of_them: "set[Latency]") -> None:
+        """It is one of `all_of_them` while it is open."""
         self._tasks = tasks
+        self._all = all_of_them
         self._wire: Wire | None = None
 
     def opened(self, wire: Wire) -> None:
         self._wire = wire
+        self._all.add(self)
         self._tasks.start(self._end(wire), "latency probe")
 
     def message(self, frame: bytes) -> None:
@@ -202,6 +208,7 @@ class Latency:
 
     def closed(self, code: int) -> None:
         self._wire = None
+        self._all.discard(self)
 
     @staticmethod
     async def _end(wire: Wire) -> None:
