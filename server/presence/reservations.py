@@ -22,7 +22,6 @@ from server.presence.store import Store, script
 
 _PLACE = script("clock", "live", "place")
 _REDEEM = script("clock", "redeem", flags="allow-oom")
-_RESERVED = script("clock", "reserved", flags="no-writes")
 
 
 class Reservation(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +92,3 @@ class Reservations:
             [session_id],
         )
         return None if kept is None else msgspec.msgpack.decode(kept, type=Reservation)
-
-    async def reserved_count(self, name: str, room_id: str) -> int:
-        """Seats of the room that are reserved now."""
-        return int(await self._store.run(_RESERVED, [f"{base_of(name)}seats:{room_id}"], []))

@@ -62,7 +62,7 @@ def script(*names: str, flags: str = "") -> Script:
     The files `lua/<name>.lua`, one after the other, as one script.
 
     Redis refuses it as a whole, before its first line, where it could not write: without that, a script that has freed
-    something may go on writing into a full Redis. `flags` are Redis' own: `allow-oom` for one that frees, `no-writes`.
+    something may go on writing into a full Redis. `flags` are Redis' own: `allow-oom` for one that frees.
     """
     files = ((_LUA / f"{name}.lua").read_text() for name in names)
     text = "\n".join([f"#!lua flags={flags}" if flags else "#!lua", *files])

@@ -43,7 +43,7 @@ class RoomRow(msgspec.Struct, frozen=True, kw_only=True):
     private: bool = False
     #: Milliseconds since the Unix epoch, by the database's clock.
     created_at: int = 0
-    #: When it was last created, claimed, released or listed anew.
+    #: When it was last created, claimed or released.
     updated_at: int = 0
 
 
@@ -122,13 +122,6 @@ class Rooms:
         Changes nothing if the node has claimed it again since, so a late one does no harm. Raises Fenced, Unavailable,
         OutcomeUnknown (it may still be this node's: others are told so, and it can be claimed again)."""
         await self._database.write("room_release", node_id, room_id, status, epoch)
-
-    async def update_listing(self, node_id: str, room_id: str, *, metadata: bytes, locked: bool, private: bool) -> None:
-        """Change what others see of a room that this node owns.
-
-        Raises Fenced, Unavailable, OutcomeUnknown, Poisoned."""
-        row = await self._database.write("room_update_listing", node_id, room_id, metadata, locked, private)
-        assert row["done"], "a node lists only what it owns"
 
     async def find_claimable(self, name: str, filters: Mapping[str, FilterValue]) -> str | None:
         """The id of the room of that name that was used last, is open to all, has these values among its filters, and

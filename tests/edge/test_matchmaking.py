@@ -1,13 +1,13 @@
 """Seats: how they are found, promised, redeemed once, and refused."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
 import pytest
 
 from contracts import limits
-from server.presence import Reservations, Store
 from tests.serving import Servers
 from tests.wire import Client, Clients, Connection, Refused
 
@@ -96,18 +96,16 @@ async def test_of_many_sockets_with_one_reservation_one_joins(client: Client) ->
 
 
 async def test_a_reservation_expires(serve: Servers, clients: Clients) -> None:
-    server = await serve(seat_reservation_s=0.2)
-    client = clients(server)
+    client = clients(await serve(seat_reservation_s=0.2))
     seat = await client.matchmake("create", "duet")
-    other = await client.matchmake("joinById", seat["roomId"])
-    store = Store(server.redis_url)
+    await client.matchmake("joinById", seat["roomId"])
+    taken = None
     async with asyncio.timeout(10):
-        while await Reservations(store).reserved_count("duet", seat["roomId"]):
-            await asyncio.sleep(0.01)
-    await store.aclose()
+        while taken is None:
+            with suppress(Refused):
+                taken = await client.matchmake("joinById", seat["roomId"])
+    assert await client.enter(taken), "its place is free"
     await no_seat(await client.dial(seat))
-    assert await client.join(seat["roomId"], "joinById"), "its place is free"
-    await no_seat(await client.dial(other))
 
 
 @pytest.mark.parametrize("change", [{"roomId": "zzz"}, {"sessionId": "zzz"}])

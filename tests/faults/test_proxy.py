@@ -60,11 +60,13 @@ async def dial(echo: Proxy) -> AsyncIterator[Dial]:
         line.writer.close()
 
 
-async def test_what_is_stalled_comes_later_and_whole(echo: Proxy, dial: Dial) -> None:
+@pytest.mark.parametrize("lever", [Proxy.stall, Proxy.hold_requests, Proxy.hold_replies])
+async def test_what_is_held_comes_later_and_whole(lever: Callable[[Proxy], None], echo: Proxy, dial: Dial) -> None:
     line = await dial()
     assert b"one" == await line.said(b"one")
-    echo.stall()
+    lever(echo)
     line.writer.write(b"two")
+    await asyncio.wait_for(echo.held(), 5)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(line.reader.read(1), 0.05)
     echo.let_go()
@@ -85,8 +87,10 @@ async def test_what_is_stalled_when_its_line_is_cut_never_arrives(echo: Proxy, d
     await line.said(b"one")
     echo.stall()
     line.writer.write(b"lost")
-    await line.writer.drain()
+    await asyncio.wait_for(echo.held(), 5)
     echo.cut()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(echo.held(), 0.05)
     echo.let_go()
     with pytest.raises(ConnectionResetError):
         await line.hears(1)

@@ -63,7 +63,7 @@ async def test_placing_in_a_full_redis_places_nobody(frail_valkey: Valkey, frail
     fill_up(frail_valkey)
     with pytest.raises(Unavailable):
         await reservations.place("game", None, {}, reservation(), 60_000)
-    assert await reservations.reserved_count("game", "room-1") == 0
+    assert frail_valkey.run("EXISTS", "holdfast:{game}:seats:room-1") == 0
     assert await directory.listings() == [listing()]
 
 

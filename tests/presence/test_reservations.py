@@ -45,7 +45,6 @@ async def test_a_hundred_players_at_once_get_the_ten_seats_of_a_room(
         *(reservations.place("game", "room-1", {}, reservation(f"session-{i}"), LONG_MS) for i in range(100))
     )
     assert Counter(outcomes) == {Placed("room-1", NODE, None): 10, Refusal.FULL: 90}
-    assert await reservations.reserved_count("game", "room-1") == 10
 
 
 async def test_a_hundred_players_at_once_fill_room_after_room(directory: Directory, reservations: Reservations) -> None:
@@ -61,14 +60,16 @@ async def test_a_hundred_players_at_once_fill_room_after_room(directory: Directo
 async def test_of_a_hundred_redeemers_at_once_one_gets_the_seat(
     directory: Directory, reservations: Reservations
 ) -> None:
-    await directory.publish(listing("room-1", clients=3))
+    await directory.publish(listing("room-1", clients=3, max_clients=5))
     promised = reservation(options='{"skin":"ü"}'.encode(), protocol_version="1", resume=True)
     await reservations.place("game", "room-1", {}, promised, LONG_MS)
     redeemed = await asyncio.gather(*(reservations.redeem("game", "room-1", "session-1") for _ in range(100)))
     assert [one for one in redeemed if one is not None] == [promised]
     room = await directory.get("room-1")
     assert room is not None
-    assert (room.clients, await reservations.reserved_count("game", "room-1")) == (4, 0)
+    assert room.clients == 4
+    outcome = await reservations.place("game", "room-1", {}, reservation("session-2"), LONG_MS)
+    assert isinstance(outcome, Placed), "a client's seat is reserved no more"
 
 
 async def test_a_seat_stays_taken_when_it_is_redeemed(directory: Directory, reservations: Reservations) -> None:
@@ -94,27 +95,31 @@ async def test_a_deadline_that_passed_frees_the_seat_by_itself(
     assert await reservations.redeem("game", "room-1", "session-1") is None
 
 
-async def test_an_expired_reservation_neither_counts_nor_is_redeemed(
+async def test_an_expired_reservation_is_not_redeemed_though_nobody_has_counted_since(
     valkey: Valkey, directory: Directory, reservations: Reservations
 ) -> None:
     await directory.publish(listing("room-1"))
-    await reservations.place("game", "room-1", {}, reservation("session-1"), 30)
+    await directory.publish(listing("room-2", max_clients=1))
     await reservations.place("game", "room-1", {}, reservation("session-2"), LONG_MS)
+    await reservations.place("game", "room-1", {}, reservation("session-1"), 30)
+    await reservations.place("game", "room-2", {}, reservation("later"), 30)
 
-    async def is_one() -> bool:
-        return await reservations.reserved_count("game", "room-1") == 1
+    async def is_past() -> bool:
+        outcome = await reservations.place("game", "room-2", {}, reservation("still-later"), LONG_MS)
+        return isinstance(outcome, Placed)
 
-    await until(is_one)
+    await until(is_past)
     assert valkey.run("EXISTS", "holdfast:{game}:reservation:room-1:session-1"), "the deadline decides, not the key"
     assert await reservations.redeem("game", "room-1", "session-1") is None
     assert await reservations.redeem("game", "room-1", "session-2") == reservation("session-2")
 
 
 async def test_the_same_session_is_counted_once(directory: Directory, reservations: Reservations) -> None:
-    await directory.publish(listing("room-1"))
-    for _ in range(2):
-        await reservations.place("game", "room-1", {}, reservation("session-1"), LONG_MS)
-    assert await reservations.reserved_count("game", "room-1") == 1
+    await directory.publish(listing("room-1", max_clients=2))
+    for session_id in ("session-1", "session-1", "session-2"):
+        outcome = await reservations.place("game", "room-1", {}, reservation(session_id), LONG_MS)
+        assert outcome == Placed("room-1", NODE, None)
+    assert await reservations.place("game", "room-1", {}, reservation("session-3"), LONG_MS) is Refusal.FULL
 
 
 async def test_a_reservation_counts_for_its_room_only(directory: Directory, reservations: Reservations) -> None:
@@ -202,12 +207,13 @@ async def test_a_room_is_found_again_when_its_owner_lists_it_as_open(
 
 
 async def test_a_removed_room_takes_its_reservations_with_it(directory: Directory, reservations: Reservations) -> None:
-    await directory.publish(listing("room-1", epoch=1))
+    await directory.publish(listing("room-1", epoch=1, max_clients=1))
     await reservations.place("game", "room-1", {}, reservation(), LONG_MS)
     await directory.remove("game", "room-1", 1)
-    await directory.publish(listing("room-1", epoch=2))
-    assert await reservations.reserved_count("game", "room-1") == 0
+    await directory.publish(listing("room-1", epoch=2, max_clients=1))
     assert await reservations.redeem("game", "room-1", "session-1") is None
+    outcome = await reservations.place("game", "room-1", {}, reservation("session-2"), LONG_MS)
+    assert outcome == Placed("room-1", NODE, None), "nor does it count"
 
 
 async def test_redeeming_in_a_room_no_longer_listed_lists_nothing(

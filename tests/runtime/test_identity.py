@@ -12,8 +12,8 @@ from server.embedded import Urls
 from server.runtime.identity import Identity
 from server.storage.database import Database
 from server.storage.nodes import Nodes
+from server.tools.chaos.proxy import proxy_before, through
 from tests.runtime.parts import until
-from tests.storage.parts import proxied
 
 FIRST = "node-0"
 
@@ -70,14 +70,15 @@ async def test_a_node_that_begins_on_a_dead_ones_folder_fences_it(
 
 
 async def test_a_lease_lapses_on_a_frozen_link_and_is_held_again_once_it_thaws(urls: Urls) -> None:
-    async with proxied(urls.database_url) as (proxy, url), Database(url, FIRST) as database:
+    url = urls.database_url
+    async with proxy_before(url) as link, Database(through(url, link), FIRST) as database:
         process = Process(database, 0.5)
         await process.identity.begin(None, "here")
         async with process.keeping():
             assert process.identity.is_lease_held
-            proxy.freeze()
+            link.stall()
             await until(lambda: not process.identity.is_lease_held)
-            proxy.thaw()
+            link.let_go()
             await until(lambda: process.identity.is_lease_held)
         assert (process.identity.node_id, process.fences) == (FIRST, [])
 

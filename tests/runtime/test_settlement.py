@@ -13,8 +13,9 @@ from server.core.faults import Unavailable
 from server.embedded import Urls
 from server.runtime.clock import unix_ms
 from server.runtime.runner import RoomRunner
+from server.tools.chaos.proxy import Proxy, proxy_before, through
 from tests.runtime.parts import Station, Tape, add, seat, station, until
-from tests.storage.parts import Proxy, backend, proxied
+from tests.storage.parts import backend
 
 #: No action can be written, as when the disk is full; nor anything of rooms, or of nodes.
 ACTIONS_FULL = """
@@ -30,20 +31,20 @@ FREED = "DROP FUNCTION fail_as_full CASCADE"
 
 
 @pytest.fixture
-async def proxy(urls: Urls) -> AsyncIterator[tuple[Proxy, Urls]]:
-    async with proxied(urls.database_url) as (proxy, url):
-        yield proxy, Urls(url, urls.redis_url)
+async def link(urls: Urls) -> AsyncIterator[Proxy]:
+    """A link to PostgreSQL."""
+    async with proxy_before(urls.database_url) as link:
+        yield link
+
+
+def by_way_of(link: Proxy, urls: Urls) -> Urls:
+    return Urls(through(urls.database_url, link), urls.redis_url)
 
 
 @pytest.fixture
-def link(proxy: tuple[Proxy, Urls]) -> Proxy:
-    return proxy[0]
-
-
-@pytest.fixture
-async def here(proxy: tuple[Proxy, Urls]) -> AsyncIterator[Station]:
+async def here(link: Proxy, urls: Urls) -> AsyncIterator[Station]:
     """A node whose link to PostgreSQL is `link`."""
-    async with station(proxy[1]) as here:
+    async with station(by_way_of(link, urls)) as here:
         yield here
         assert (here.ends, here.crashes) == ([], [])
 
@@ -77,7 +78,7 @@ def acked(tape: Tape) -> list[int]:
 
 async def lose_reply(link: Proxy, operator: asyncpg.Connection, runner: RoomRunner, tape: Tape, seq: int) -> None:
     """An add whose flush arrives, and the answer to which never comes."""
-    link.downs.clear()
+    link.hold_replies()
     count = len(await rows(operator, runner)) + 1
     add(runner, tape, seq)
     await until_there_are(count, operator, runner)
@@ -94,7 +95,7 @@ async def test_a_flush_whose_reply_is_lost_is_acked_once_and_stays_where_it_is_u
     former_id = here.node.node_id
     await lose_reply(link, operator, runner, tape, 2)
     assert acked(tape) == [1]
-    link.thaw()
+    link.let_go()
     await runner.durable()
     assert acked(tape) == [1, 2]
     assert here.node.node_id != former_id
@@ -110,7 +111,7 @@ async def test_a_flush_whose_reply_is_lost_is_acked_once_and_stays_where_it_is_u
 async def test_a_deserted_room_that_is_in_doubt_is_left_alone_until_it_is_not(here: Station, link: Proxy) -> None:
     """Or each sweep would leave one more task to wait, for as long as PostgreSQL is away."""
     runner, tape = await table(here)
-    link.downs.clear()
+    link.hold_replies()
     assert tape.seat is not None
     runner.step(lambda room: room.leave(tape.seat, CloseCode.CONSENTED, "", unix_ms(), runner.random))
     runner.empty_since_ms = 0
@@ -119,7 +120,7 @@ async def test_a_deserted_room_that_is_in_doubt_is_left_alone_until_it_is_not(he
     names = [task.get_name() for task in asyncio.all_tasks()]
     assert f"hibernate {runner.room.room_id}" not in names
     link.cut()
-    link.thaw()
+    link.let_go()
     await until(lambda: runner not in here.node.rooms)
 
 
@@ -128,12 +129,12 @@ async def test_a_flush_that_never_arrived_is_sent_again(
 ) -> None:
     runner, tape = await table(here)
     former_id = here.node.node_id
-    link.ups.clear()
+    link.hold_requests()
     add(runner, tape, 2)
-    await link.hold()
+    await link.held()
     link.cut()
     assert (len(await rows(operator, runner)), acked(tape)) == (3, [1])
-    link.thaw()
+    link.let_go()
     await runner.durable()
     assert (await rows(operator, runner))[2:] == [(3, 1, 1), (4, 1, 2)]
     assert (acked(tape), tape.closed, here.node.node_id == former_id) == ([1, 2], None, False)
@@ -170,7 +171,7 @@ async def test_a_room_that_another_node_claimed_in_between_is_lost_and_no_other(
             "UPDATE rooms SET owner = 'another', epoch = epoch + 1 WHERE room_id = $1", lost.room.room_id
         )
         await lose_reply(link, operator, kept, tape, 2)
-        link.thaw()
+        link.let_go()
         await kept.durable()
     await holder.close()
     await until(lambda: its_tape.closed is not None)
@@ -190,7 +191,7 @@ async def test_a_room_whose_row_is_locked_while_all_is_in_doubt_is_lost_and_make
     async with locker.transaction():
         await locker.execute("SELECT FROM rooms WHERE room_id = $1 FOR UPDATE", other.room.room_id)
         await lose_reply(link, operator, runner, tape, 2)
-        link.thaw()
+        link.let_go()
         async with asyncio.timeout(1.5):
             await runner.durable()
         assert acked(tape) == [1, 2]
@@ -206,7 +207,7 @@ async def test_a_journal_that_lacks_what_was_acked_loses_its_room_and_no_other(
     (lost, its_tape), (kept, tape) = await table(here), await table(here)
     await lose_reply(link, operator, kept, tape, 2)
     await operator.execute("DELETE FROM actions WHERE room_id = $1 AND room_seq = 3", lost.room.room_id)
-    link.thaw()
+    link.let_go()
     await kept.durable()
     await until(lambda: its_tape.closed is not None)
     assert its_tape.closed == (CloseCode.MAY_RECONNECT, "the room cannot go on")
@@ -219,7 +220,7 @@ async def test_one_doubt_after_the_other_is_settled(here: Station, link: Proxy, 
     runner, tape = await table(here)
     for seq in (2, 4, 6):
         await lose_reply(link, operator, runner, tape, seq)
-        link.thaw()
+        link.let_go()
         add(runner, tape, seq + 1)
         await runner.durable()
     assert acked(tape) == [1, 2, 3, 4, 5, 6, 7]
@@ -236,7 +237,7 @@ async def test_a_drain_while_in_doubt_waits_for_the_truth_and_hands_all_over(
     draining = asyncio.create_task(here.node.drain(CloseCode.MAY_RECONNECT, "the server goes"))
     await asyncio.sleep(0)
     assert tape.closed is None
-    link.thaw()
+    link.let_go()
     async with asyncio.timeout(20):
         await draining
     assert (acked(tape), tape.closed) == ([1, 2], (CloseCode.MAY_RECONNECT, "the server goes"))
@@ -254,19 +255,16 @@ async def test_a_drain_that_cannot_be_written_down_closes_everyone_all_the_same(
     assert (tape.closed, here.node.rooms) == ((CloseCode.MAY_RECONNECT, "the server goes"), [])
 
 
-async def test_without_a_lease_a_node_is_mute_and_with_it_again_it_says_what_it_kept(
-    proxy: tuple[Proxy, Urls],
-) -> None:
-    link, urls = proxy
-    async with station(urls, lease_s=1.0) as here:
+async def test_without_a_lease_a_node_is_mute_and_with_it_again_it_says_what_it_kept(link: Proxy, urls: Urls) -> None:
+    async with station(by_way_of(link, urls), lease_s=1.0) as here:
         runner, tape = await table(here)
-        link.freeze()
+        link.stall()
         await until(lambda: not here.node.is_lease_held)
         mark = len(tape.heard)
         add(runner, tape, 1)
         add(runner, tape, 9)
         assert [body.get("code") for _, _, body in tape.heard[mark:]] == ["gap"], "which says nothing of the room"
-        link.thaw()
+        link.let_go()
         await until(lambda: here.node.is_lease_held)
         await until(lambda: len(acked(tape)) == 2)
         assert tape.of("event.ack", kind="intent")[-1]["status"] == "duplicate"
@@ -281,11 +279,11 @@ async def test_who_asks_for_an_old_number_that_cannot_be_looked_up_is_closed_and
     for seq in range(2, limits.OUTCOMES_MAX + 3):
         add(runner, tape, seq)
     await runner.durable()
-    link.freeze()
+    link.stall()
     add(runner, tape, 1)
     await until(lambda: tape.closed is not None)
     link.cut()
-    link.thaw()
+    link.let_go()
     assert tape.closed == (CloseCode.MAY_RECONNECT, "try again in a moment")
 
 
@@ -424,14 +422,14 @@ async def test_in_doubt_nothing_of_any_room_is_shown(here: Station, link: Proxy,
     """From the fence of the old id on another node may have taken the room."""
     (doubted, its_tape), (other, tape) = await table(here), await table(here)
     await lose_reply(link, operator, doubted, its_tape, 2)
-    link.ups.clear()
-    await link.hold()
+    link.hold_requests()
+    await link.held()
     mark = len(tape.heard)
     add(other, tape, 1)
     add(other, tape, 9)
     other.sweep()
     assert [body.get("code") for _, _, body in tape.heard[mark:]] == ["gap"]
-    link.thaw()
+    link.let_go()
     await doubted.durable()
     await until(lambda: len(acked(tape)) == 2)
     assert (acked(its_tape), tape.closed) == ([1, 2], None)

@@ -1,14 +1,11 @@
 """
-Parts of the tests of storage: entries and rooms to write, waits for PostgreSQL, and a link that a test may hurt.
+Parts of the tests of storage: entries and rooms to write, and waits for PostgreSQL.
 """
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from itertools import repeat
 from typing import Any
-from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -72,80 +69,3 @@ async def let_have_renewed_long(connection: asyncpg.Connection, node_id: str) ->
     await connection.execute(
         "UPDATE node_heartbeats SET unbroken_since = clock_timestamp() - interval '1 hour' WHERE node_id = $1", node_id
     )
-
-
-class Proxy:
-    """A TCP link to PostgreSQL. Requests pass while `ups` is set, replies while `downs` is; what doesn't pass waits."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._host, self._port = host, port
-        self.ups, self.downs = asyncio.Event(), asyncio.Event()
-        self._is_held = asyncio.Event()
-        self._streams: list[asyncio.StreamWriter] = []
-        self.thaw()
-
-    def freeze(self) -> None:
-        self.ups.clear()
-        self.downs.clear()
-
-    def thaw(self) -> None:
-        self.ups.set()
-        self.downs.set()
-
-    def cut(self) -> None:
-        """Reset every connection; what waits is lost."""
-        for stream in self._streams:
-            stream.transport.abort()
-        self._streams.clear()
-
-    async def hold(self) -> None:
-        """Wait until something waits."""
-        self._is_held.clear()
-        await self._is_held.wait()
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        server_reader, server_writer = await asyncio.open_connection(self._host, self._port)
-        self._streams += [writer, server_writer]
-        await asyncio.gather(
-            self._pump(reader, server_writer, self.ups),
-            self._pump(server_reader, writer, self.downs),
-            return_exceptions=True,
-        )
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, may_pass: asyncio.Event) -> None:
-        try:
-            while chunk := await reader.read(65536):
-                if not may_pass.is_set():
-                    self._is_held.set()
-                await may_pass.wait()
-                writer.write(chunk)
-                await writer.drain()
-        finally:
-            writer.close()
-
-
-@asynccontextmanager
-async def proxied(url: str) -> AsyncIterator[tuple[Proxy, str]]:
-    """A proxy in front of the database of `url`, and the URL that goes through it."""
-    parts = urlsplit(url)
-    assert parts.hostname is not None
-    assert parts.port is not None
-    proxy = Proxy(parts.hostname, parts.port)
-    serving: set[asyncio.Task[None]] = set()
-
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        serving.add(task)
-        await proxy.serve(reader, writer)
-
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    try:
-        yield proxy, url.replace(f":{parts.port}/", f":{port}/")
-    finally:
-        server.close()
-        proxy.cut()
-        for task in serving:
-            task.cancel()
-        await asyncio.gather(*serving, return_exceptions=True)

@@ -17,8 +17,9 @@ from server.storage.classify import classify
 from server.storage.database import COMMAND_S, Database
 from server.storage.journal import End, Journal
 from server.storage.nodes import Nodes
+from server.tools.chaos.proxy import Proxy, proxy_before, through
 from tests.databases import fresh_database
-from tests.storage.parts import LEASE_S, ME, Proxy, backend, count, end_of, entry, proxied
+from tests.storage.parts import LEASE_S, ME, backend, count, end_of, entry
 
 FLUSH_S = 0.4
 UNREACHABLE = "postgresql://nobody@127.0.0.1:9/nothing?sslmode=disable"
@@ -27,8 +28,8 @@ UNREACHABLE = "postgresql://nobody@127.0.0.1:9/nothing?sslmode=disable"
 @pytest.fixture
 async def proxy(url: str, nodes: Nodes) -> AsyncIterator[tuple[Proxy, Database]]:
     """The link of a database, to be hurt; ME is registered."""
-    async with proxied(url) as (proxy, proxied_url), Database(proxied_url, ME) as database:
-        yield proxy, database
+    async with proxy_before(url) as link, Database(through(url, link), ME) as database:
+        yield link, database
 
 
 @pytest.fixture
@@ -94,7 +95,7 @@ async def test_a_flush_whose_reply_is_lost_has_an_unknown_outcome_though_it_is_d
     link, database = proxy
     journal = Journal(database)
     await journal.flush(ME, [entry(1)])
-    link.downs.clear()
+    link.hold_replies()
     flush = asyncio.create_task(journal.flush(ME, [entry(2)]))
     while await count(operator, "actions") < 2:
         await asyncio.sleep(0)
@@ -109,13 +110,13 @@ async def test_a_flush_that_is_lost_on_its_way_has_an_unknown_outcome_too(
     link, database = proxy
     journal = Journal(database)
     await journal.flush(ME, [entry(1)])
-    link.ups.clear()
+    link.hold_requests()
     flush = asyncio.create_task(journal.flush(ME, [entry(2)]))
-    await link.hold()
+    await link.held()
     link.cut()
     with pytest.raises(OutcomeUnknown):
         await flush
-    link.thaw()
+    link.let_go()
     await journal.flush(ME, [entry(2)])
 
 
@@ -125,7 +126,7 @@ async def test_on_a_stalled_link_a_flush_ends_at_its_timeout_with_an_unknown_out
     link, database = proxy
     journal = Journal(database, FLUSH_S)
     await journal.flush(ME, [entry(1)])
-    link.freeze()
+    link.stall()
     started_s = time.monotonic()
     with pytest.raises(OutcomeUnknown) as caught:
         await journal.flush(ME, [entry(2)])
@@ -135,7 +136,7 @@ async def test_on_a_stalled_link_a_flush_ends_at_its_timeout_with_an_unknown_out
         await journal.flush(ME, [entry(2)])
     assert time.monotonic() - started_s < 2 * FLUSH_S + 0.5
     link.cut()
-    link.thaw()
+    link.let_go()
     await journal.flush(ME, [entry(2)])
 
 
@@ -155,10 +156,10 @@ async def test_a_cancelled_flush_gives_its_connection_up(proxy: tuple[Proxy, Dat
     link, database = proxy
     journal = Journal(database)
     await journal.flush(ME, [entry(1)])
-    link.freeze()
+    link.stall()
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(journal.flush(ME, [entry(2)]), 0.05)
-    link.thaw()
+    link.let_go()
     await journal.flush(ME, [entry(3)])
 
 
@@ -173,7 +174,7 @@ async def test_a_backend_killed_while_idle_costs_nothing(journal: Journal, opera
 async def test_a_read_on_a_stalled_link_can_be_given_up_at_once(proxy: tuple[Proxy, Database]) -> None:
     link, database = proxy
     await end_of(Journal(database))
-    link.freeze()
+    link.stall()
     started_s = time.monotonic()
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(end_of(Journal(database)), 0.05)
@@ -186,13 +187,13 @@ async def test_a_write_whose_reply_is_lost_has_an_unknown_outcome_and_a_read_has
     link, database = proxy
     for call, kind in ((Nodes(database).renew(ME, LEASE_S), OutcomeUnknown), (end_of(Journal(database)), Unavailable)):
         await end_of(Journal(database))
-        link.downs.clear()
+        link.hold_replies()
         task = asyncio.create_task(call)
-        await link.hold()
+        await link.held()
         link.cut()
         with pytest.raises(kind):
             await task
-        link.thaw()
+        link.let_go()
 
 
 async def test_a_server_turned_read_only_is_unavailable_for_that_reason_and_then_serves_again(own_url: str) -> None:
@@ -244,7 +245,7 @@ async def test_without_postgresql_everything_is_unavailable() -> None:
 async def test_a_probe_of_a_stalled_link_ends_by_itself(proxy: tuple[Proxy, Database]) -> None:
     link, database = proxy
     assert await database.probe() is None
-    link.freeze()
+    link.stall()
     assert "timeout" == await database.probe()
 
 
@@ -253,7 +254,7 @@ async def test_on_a_stalled_link_a_write_ends_at_its_timeout_with_an_unknown_out
 ) -> None:
     link, database = proxy
     await Nodes(database).renew(ME, LEASE_S)
-    link.freeze()
+    link.stall()
     started_s = time.monotonic()
     with pytest.raises(OutcomeUnknown) as caught:
         await Nodes(database).renew(ME, LEASE_S)

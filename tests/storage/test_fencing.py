@@ -29,9 +29,6 @@ WRITES: dict[str, Callable[[Database], Awaitable[object]]] = {
     "claim": lambda database: Rooms(database, Nodes(database)).claim(ME, "room-dormant"),
     "release": lambda database: Rooms(database, Nodes(database)).release(ME, "room-mine", 1),
     "reclaim": lambda database: Rooms(database, Nodes(database)).reclaim(ME, ["node-former"], ["room-former"]),
-    "listing": lambda database: Rooms(database, Nodes(database)).update_listing(
-        ME, "room-mine", metadata=b"new", locked=True, private=True
-    ),
     "character": lambda database: Characters(database).get_or_create(ME, "player-new", "name", b"{}"),
     "orphan": lambda database: Characters(database).give_back_orphan(ME, "player-1", "room-x", "session-x", b"new"),
 }

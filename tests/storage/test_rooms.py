@@ -132,16 +132,6 @@ async def test_a_locked_row_makes_only_its_own_room_wait_and_not_for_long(
     assert "timeout" == caught.value.reason
 
 
-async def test_what_others_see_of_a_room_is_its_owners_to_change(rooms: Rooms) -> None:
-    await rooms.create(ME, room())
-    await rooms.update_listing(ME, "room-a", metadata=b'{"title":"x"}', locked=True, private=True)
-    found = await rooms.get("room-a")
-    assert found is not None
-    assert (b'{"title":"x"}', True, True) == (found.metadata, found.locked, found.private)
-    with pytest.raises(AssertionError):
-        await rooms.update_listing(OTHER, "room-a", metadata=b"", locked=False, private=False)
-
-
 async def test_a_listing_has_the_rooms_that_have_not_ended_those_used_last_first(rooms: Rooms) -> None:
     for room_id, name in (("room-a", "game"), ("room-b", "game"), ("room-c", "other"), ("room-d", "game")):
         await rooms.create(ME, room(room_id, name))

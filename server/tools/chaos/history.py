@@ -7,7 +7,6 @@ scenario's begin; all clients and proxies of a run live in one process, so they 
 
 import hashlib
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -143,13 +142,6 @@ class History:
         encode = msgspec.json.Encoder().encode
         with path.open("wb") as file:
             file.writelines(encode(record) + b"\n" for record in self.records)
-
-
-def read_history(path: Path) -> Iterator[AnyRecord]:
-    decode = msgspec.json.Decoder(AnyRecord).decode
-    with path.open("rb") as file:
-        for line in file:
-            yield decode(line)
 
 
 def digest(value: object) -> str:

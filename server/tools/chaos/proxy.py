@@ -1,11 +1,11 @@
 """
 Proxy: a TCP link that can be hurt.
 
-    client --up--> [ stall, delay, tap ] --> server
+    client --up--> [ hold, stall, delay, tap ] --> server
            <--down-- [ hold, stall, delay, tap ] <--
 
-A *tap* reads along on one connection, and may act at a point of the protocol: `postgres_tap` knows flushes. The plain
-one passes everything.
+A *tap* reads along on one connection, and may act at a point of the protocol: that of `Flushes` knows flushes. The
+plain one passes everything.
 """
 
 import asyncio
@@ -48,18 +48,22 @@ class Proxy:
         self.port = 0
         #: Every chunk waits so long, in either direction.
         self.delay_s = 0.0
-        #: Connections made so far, and bytes of replies that wait now.
+        #: Connections made so far.
         self.connections = 0
-        self.held_bytes = 0
         self._target = (host, port)
         self._tap = tap
         self._up = _Gate()
         self._down = _Gate()
+        self._holds = asyncio.Event()
         self._listener: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks = Tasks(_crashed)
 
     # -- the levers -----------------------------------------------------------------------------------------------
+
+    def hold_requests(self) -> None:
+        """Replies still come through."""
+        self._up.shut()
 
     def hold_replies(self) -> None:
         """Requests still go through."""
@@ -70,14 +74,19 @@ class Proxy:
         self._up.shut()
         self._down.shut()
 
+    async def held(self) -> None:
+        """Wait until something waits here."""
+        await self._holds.wait()
+
     def let_go(self) -> None:
         """What waits goes on, and what comes."""
-        self.held_bytes = 0
+        self._holds.clear()
         self._up.open()
         self._down.open()
 
     def cut(self) -> None:
-        """Reset every connection; new ones are taken."""
+        """Reset every connection: what waits is lost. New ones are taken."""
+        self._holds.clear()
         for writer in list(self._writers):
             _reset(writer)
 
@@ -96,6 +105,7 @@ class Proxy:
     # -- its life -------------------------------------------------------------------------------------------------
 
     async def end(self) -> None:
+        """Refuse who comes, and close every connection."""
         await self.refuse()
         await self._tasks.stop()
 
@@ -133,10 +143,11 @@ class Proxy:
         tap: Callable[[bytes], Awaitable[bytes]],
         gate: "_Gate",
     ) -> None:
+        """One way of a connection, until its sender ends it."""
         try:
             while chunk := await reader.read(_CHUNK_BYTES):
                 if not gate.is_open:
-                    self.held_bytes += len(chunk) if gate is self._down else 0
+                    self._holds.set()
                     await gate.wait()
                 if self.delay_s:
                     await asyncio.sleep(self.delay_s)
