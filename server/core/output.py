@@ -164,6 +164,15 @@ class Output:
         """At once; for what says nothing of the room's state."""
         self._at_once.append(Send(links, frame))
 
+    def refuse(self, link: Link, frame: bytes, consumed: int | None, request_id: int | None) -> None:
+        """Likewise, to what a client sent, and perhaps the number that it used up; but its handshake goes first."""
+        if link.is_greeted:
+            self.say((link,), frame)
+        elif consumed is None:
+            self.send(link, frame)
+        else:
+            self.answer(link, frame, consumed, request_id, True)
+
     def end(self, link: Link, last_words: bytes, code: int, reason: str) -> None:
         """Close a link at once, unless it is closed already. What is held for it never goes out."""
         if link.stage is Stage.CLOSED:
