@@ -37,7 +37,7 @@ from server.ops import health
 from server.ops.dependencies import Dependency
 from server.ops.loop_lag import watch_loop_lag
 from server.ops.prober import Prober
-from server.place import Place, address_of, listen
+from server.place import Place, address_of, listen, standing_of
 from server.presence import Store
 from server.runtime.garbage import set_start_aside
 from server.runtime.tasks import Tasks
@@ -83,8 +83,8 @@ class App:
             ends.push_async_callback(self._tasks.stop)
             if databases.embedded is not None:
                 self._tasks.start(databases.embedded.watch(), "embedded databases")
-            home = databases.home if self._place is None else self._place.home
             listener = ends.enter_context(self._listener())
+            home = self._place.home if self._place is not None else databases.home or standing_of(listener)
             database = await ends.enter_async_context(Database(databases.database_url, new_id(self._random)))
             store = Store(databases.redis_url)
             ends.push_async_callback(store.aclose)
