@@ -9,8 +9,9 @@ import asyncpg
 
 from server.core.faults import Fault, OutcomeUnknown, Poisoned, Reason, TookTooLong, Unavailable
 
-#: What asyncpg raises when a call fails. OSError has TimeoutError among its subclasses.
-VendorError = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+#: What asyncpg raises when a call fails. OSError has TimeoutError among its subclasses; RuntimeError is uvloop's for a
+#: write to a socket that has just been reset.
+VendorError = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, RuntimeError)
 
 #: Connection exceptions, a server going down, "statement completion unknown".
 _CUT = ("08", "57P0", "40003")

@@ -58,6 +58,7 @@ async def own_url(embedded: Embedded) -> AsyncIterator[str]:
         (asyncpg.InterfaceError("connection is closed"), True, Unavailable, "refused"),
         (asyncpg.InternalClientError(""), True, OutcomeUnknown, "refused"),
         (ConnectionResetError(), True, OutcomeUnknown, "refused"),
+        (RuntimeError("the handler is closed"), True, OutcomeUnknown, "refused"),
         (ConnectionRefusedError(), False, Unavailable, "refused"),
         (TimeoutError(), True, OutcomeUnknown, "timeout"),
         (TimeoutError(), False, Unavailable, "timeout"),
