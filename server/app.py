@@ -37,7 +37,7 @@ from server.ops import health
 from server.ops.dependencies import Dependency
 from server.ops.loop_lag import watch_loop_lag
 from server.ops.prober import Prober
-from server.place import Place, address_of, listen
+from server.place import Place, address_of, listen, standing_of
 from server.presence import Store
 from server.runtime.garbage import set_start_aside
 from server.runtime.tasks import Tasks
@@ -80,12 +80,12 @@ class App:
         _raise_open_files()
         async with AsyncExitStack() as ends:
             databases = await open_databases(self._settings, ends, self._say)
-            # Before the databases: their watch would start them again. The others stop before what they stand on, below.
+            # Before the databases stop: their watch would start them again. The other tasks are stopped below.
             ends.push_async_callback(self._tasks.stop)
             if databases.embedded is not None:
                 self._tasks.start(databases.embedded.watch(), "embedded databases")
-            home = databases.home if self._place is None else self._place.home
             listener = ends.enter_context(self._listener())
+            home = self._place.home if self._place is not None else databases.home or standing_of(listener)
             database = await ends.enter_async_context(Database(databases.database_url, new_id(self._random)))
             store = Store(databases.redis_url)
             ends.push_async_callback(store.aclose)

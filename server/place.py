@@ -5,6 +5,7 @@ Place: where a node stands on its machine. Its listening socket, the address oth
 import os
 import socket
 from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 
@@ -44,6 +45,21 @@ def address_of(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     host = _own_address() if is_wildcard(host) else host
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def standing_of(listener: socket.socket) -> str | None:
+    """
+    A home without a data folder: where this socket listens. Whoever listened there before is dead.
+
+    The kernel gives a port to one at a time within its network, so the name holds both, and the boot. None where the
+    system is not one that names them (Linux).
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        network = Path("/proc/self/ns/net").stat().st_ino
+    except OSError:
+        return None
+    return f"{boot}/{network}/{socket.gethostname()}/{address_of(listener)}"
 
 
 def is_wildcard(host: str) -> bool:

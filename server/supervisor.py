@@ -36,7 +36,7 @@ from contracts import limits
 from server.core.identifiers import new_id
 from server.databases import Databases, open_databases
 from server.exit_codes import ExitCode
-from server.place import Place, address_of, is_wildcard, listen, next_ports
+from server.place import Place, address_of, is_wildcard, listen, next_ports, standing_of
 from server.runtime.tasks import Tasks
 from server.settings import Settings, environment_of
 from server.storage.database import Database
@@ -105,16 +105,18 @@ class Supervisor:
             for number in range(self._settings.workers):
                 port = self._settings.port and self._settings.port + number
                 listener = ends.enter_context(listen(self._settings.host, port))
-                self._workers.append(Worker(Place(number, f"{home}/{number}", listener.fileno()), listener))
+                its_home = f"{home}/{number}" if home else standing_of(listener) or new_id(self._random)
+                self._workers.append(Worker(Place(number, its_home, listener.fileno()), listener))
             for number_of_signal in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number_of_signal, self._stop)
             await asyncio.wait([self._keeping(worker, databases) for worker in self._workers])
         return self._exit_code
 
-    async def _home(self, databases: Databases) -> str:
-        """What the workers' homes begin with. Who was in the data folder before, whose lock we hold, is dead."""
+    async def _home(self, databases: Databases) -> str | None:
+        """What the workers' homes begin with; who was in the data folder before, whose lock we hold, is dead. None
+        without a data folder."""
         if databases.home is None:
-            return new_id(self._random)
+            return None
         async with Database(databases.database_url, new_id(self._random)) as database:
             fenced = await Nodes(database).fence_home(databases.home)
         if fenced:

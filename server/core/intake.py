@@ -70,7 +70,7 @@ class Intake:
         if look is Look.GAP:
             expected = seat.sequence.last + 1
             gap = Reject(RejectCode.GAP, f"seq: expected {expected}, got {seq}")
-            self._output.say((link,), answers.reject(seq, gap, request_id, expected))
+            self._output.refuse(link, answers.reject(seq, gap, request_id, expected), None, request_id)
             return RejectCode.GAP
         if self._output.is_full:
             # Asking again costs no rate, and PostgreSQL may be away for long.
@@ -88,7 +88,8 @@ class Intake:
         assert seat is not None
         if seat.link is not link or link.stage is Stage.CLOSED:
             return self._too_late(link, None, request_id)
-        self._output.say((link,), answers.reject(None, Reject(RejectCode.INVALID, message), request_id))
+        invalid = Reject(RejectCode.INVALID, message)
+        self._output.refuse(link, answers.reject(None, invalid, request_id), None, request_id)
         seat.unreadable += 1
         if seat.unreadable >= limits.UNREADABLE_MAX:
             words = answers.terminating("protocol error")
@@ -119,7 +120,7 @@ class Intake:
             refusal = Reject(RejectCode.RATE_LIMITED, f"more than {self._limits.intent_rate:g} intents a second")
         if refusal is not None:
             seat.sequence.settle(seq, Refused(refusal.code, refusal.message))
-            self._output.say((link,), answers.reject(seq, refusal, request_id))
+            self._output.refuse(link, answers.reject(seq, refusal, request_id), seq, request_id)
             return refusal.code
         verdict = self._apply(seat, seq, handler, body, now_ms, random)
         if verdict is not None:

@@ -173,6 +173,20 @@ class Output:
         """At once; for what says nothing of the room's state."""
         self._at_once.append(Send(links, frame))
 
+    def tell(self, link: Link, frame: bytes) -> None:
+        """Likewise, to a link whose join byte has come; but its handshake goes first."""
+        if link.is_greeted:
+            self.say((link,), frame)
+        else:
+            self.send(link, frame)
+
+    def refuse(self, link: Link, frame: bytes, consumed: int | None, request_id: int | None) -> None:
+        """Likewise, in answer to what a client sent, and perhaps to the number that it used up."""
+        if consumed is None or link.is_greeted:
+            self.tell(link, frame)
+        else:
+            self.answer(link, frame, consumed, request_id, True)
+
     def end(self, link: Link, last_words: bytes, code: int, reason: str) -> None:
         """Close a link at once, unless it is closed already. What is held for it never goes out."""
         if link.stage is Stage.CLOSED:

@@ -328,9 +328,18 @@ class Room:
         return effects
 
     def announce(self, frame: bytes) -> None:
-        """A frame that says nothing of the room's state, to every joined link at once."""
-        links = [seat.link for seat in self.seats if seat.link is not None]
-        self.output.say([link for link in links if link.is_joined], frame)
+        """A frame that says nothing of the room's state, to every joined link."""
+        links = [seat.link for seat in self.seats if seat.link is not None and seat.link.is_joined]
+        self.output.say([link for link in links if link.is_greeted], frame)
+        for link in links:
+            if not link.is_greeted:
+                self.output.tell(link, frame)
+
+    def tell(self, link: Link, frames: Sequence[bytes]) -> None:
+        """Likewise, to one."""
+        if self._seat_of(link) is not None:
+            for frame in frames:
+                self.output.tell(link, frame)
 
     def close_all(self, code: CloseCode, reason: str) -> None:
         """Close every link at once; the sessions live on in the journal."""

@@ -12,7 +12,7 @@ What the kernel does not take waits in the transport. The connection only measur
 too much, and when it has been read; who is sent what meanwhile is the room's affair.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -54,7 +54,7 @@ class Desk(Protocol):
     def joined(self, connection: "Connection") -> None: ...
     def closed(self, connection: "Connection", code: int) -> None: ...
     def log_out(self, player_id: str) -> None: ...
-    def troubles(self) -> Iterable[bytes]: ...
+    def troubles(self) -> Sequence[bytes]: ...
 
 
 class Connection(Link):
@@ -186,9 +186,9 @@ class Connection(Link):
             return
         runner.joined(self)
         self._desk.joined(self)
-        # At once, also where the handshake is still held at the gate: PostgreSQL may be what is in trouble.
-        for trouble in self._desk.troubles():
-            self.send(trouble)
+        troubles = self._desk.troubles()
+        if troubles:
+            runner.inform(lambda room: room.tell(self, troubles))
         parked, self._parked = self._parked, []
         for frame in parked:
             if not self.is_closed:

@@ -10,7 +10,7 @@ A dial for a room that is active here is answered at once; where any other goes,
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from urllib.parse import parse_qs
 
@@ -55,7 +55,7 @@ class Desk:
         connections_max: int,
         seat: Callable[[Connection], Awaitable[None]],
         log_out: Callable[[str], Awaitable[None]],
-        troubles: Callable[[], Iterable[bytes]],
+        troubles: Callable[[], Sequence[bytes]],
     ) -> None:
         self._node = node
         self._origins = origins

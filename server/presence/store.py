@@ -13,7 +13,7 @@ Why redis-py's pool and connections, and not its clients: they don't tell these 
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -42,12 +42,10 @@ TURN_S = 2.0
 #: A Redis command and its arguments.
 Command = tuple[str | bytes | int | float, ...]
 
-#: What a call that fails raises. RuntimeError is what uvloop raises at a write to a socket that is closed and has not
-#: said so yet.
-_VendorError = (TimeoutError, OSError, vendor.RedisError, RuntimeError)
-
 _LUA = Path(__file__).parent / "lua"
 _PROBE_MS = 60_000
+#: A socket that was reset answers a write with RuntimeError on uvloop.
+_VENDOR_ERRORS = (TimeoutError, OSError, RuntimeError, vendor.RedisError)
 
 
 class Script(msgspec.Struct, frozen=True):
@@ -142,14 +140,23 @@ class Store:
                 connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]  # decorated untyped
                 is_sent = True
                 try:
-                    await connection.send_packed_command(connection.pack_commands(commands))
+                    await _send(connection, connection.pack_commands(commands))
                     return [await _reply(connection) for _ in commands]
                 finally:
                     await self._pool.release(connection)
-        except _VendorError as error:
+        except _VENDOR_ERRORS as error:
             if is_sent and writes:
                 raise OutcomeUnknown(f"redis: {type(error).__name__} after sending", _reason_of(error)) from error
             raise Unavailable(f"redis: {type(error).__name__}", _reason_of(error)) from error
+
+
+async def _send(connection: AbstractConnection, packed: Iterable[bytes]) -> None:
+    try:
+        await connection.send_packed_command(packed)
+    except RuntimeError:
+        # Reset while it lay in the pool, which looks for an end of the stream only. Nothing was sent, so this is no
+        # retry; redis-py has closed the connection and opens it anew.
+        await connection.send_packed_command(packed)
 
 
 async def _next_message(connection: AbstractConnection) -> bytes | None:
@@ -167,7 +174,7 @@ async def _next_message(connection: AbstractConnection) -> bytes | None:
 def _unavailable() -> Iterator[None]:
     try:
         yield
-    except _VendorError as error:
+    except _VENDOR_ERRORS as error:
         raise Unavailable(f"redis: {type(error).__name__}", _reason_of(error)) from error
 
 
@@ -193,7 +200,7 @@ def _reason_of(error: BaseException) -> Reason:
             return "out_of_memory"
         case TimeoutError() | vendor.TimeoutError():
             return "timeout"
-        case OSError() | vendor.ConnectionError() | RuntimeError():
+        case OSError() | RuntimeError() | vendor.ConnectionError():
             return "refused"
         case _:
             return "error"

@@ -45,6 +45,8 @@ _log = structlog.get_logger(service="committer")
 FLUSH_EVERY_S = 0.004
 #: Between two tries of a room apart, at least.
 APART_RETRY_S = 0.25
+#: Something waits, and nothing has become durable for so long: no write may succeed, though none has failed yet.
+STUCK_S = 0.6
 
 
 class Lane(IntEnum):
@@ -99,6 +101,8 @@ class Committer:
         self._certain.set()
         #: Since when no write has succeeded, by the monotonic clock; None while they do.
         self._failing_since: float | None = None
+        #: Since when something waits and nothing has become durable; means nothing while nothing waits.
+        self._waiting_since = 0.0
         #: When the next flush of all may begin.
         self._flush_at = 0.0
 
@@ -123,7 +127,10 @@ class Committer:
         queue = self._queues.get(room)
         if queue is None:
             queue = self._queues[room] = Queue()
-        queue.add(entries, time.monotonic())
+        now = time.monotonic()
+        queue.add(entries, now)
+        if not self._pending:
+            self._waiting_since = now
         self._pending += len(entries)
         self._wakened[Lane.APART if queue.is_apart else Lane.MAIN].set()
 
@@ -139,6 +146,15 @@ class Committer:
     def writes_succeed(self) -> None:
         """Somebody's write to PostgreSQL did what was asked."""
         self._failing_since = None
+
+    def write_failed(self, fault: Fault) -> None:
+        """Somebody's write to PostgreSQL did not do what was asked."""
+        self._on_fault(fault)
+
+    def report_stuck(self) -> None:
+        """Say so if nothing gets through, as when somebody locks a table; called by the clock."""
+        if self._pending and time.monotonic() - self._waiting_since >= STUCK_S:
+            self._on_fault(TookTooLong("nothing becomes durable", "timeout"))
 
     async def run(self, lane: Lane) -> None:
         """Flush until fenced, or until this is cancelled; a flush in flight is never cancelled with it."""
@@ -291,6 +307,8 @@ class Committer:
     def _tell(self, room: Journaled, queue: Queue, room_seq: int) -> None:
         count = queue.drop_up_to(room_seq)
         self._pending -= count
+        if count:
+            self._waiting_since = time.monotonic()
         del self._queues[room]
         if queue:
             # Behind the others, which the bounds of the flush may have kept out.

@@ -61,7 +61,7 @@ class Identity:
         return fault.node_id == self.node_id and self._next_id is None and not self._is_retired
 
     async def begin(self, home: str | None, address: str) -> None:
-        """Become a node; others of the same data folder, whose lock we hold, are dead: fence them. Raises a Fault."""
+        """Become a node; others of the same home, if it has one, are dead: fence them. Raises a Fault."""
         self._home, self._address = home, address
         self._lease_until = await self._register(self.node_id) + self._lease_s
         if home is not None:

@@ -365,6 +365,7 @@ class Node:
         while True:
             await asyncio.sleep(SWEEP_S)
             self._metrics.pending_actions.set(self._committer.pending)
+            self._committer.report_stuck()
             self._committer.give_up_late()
             for runner in self.rooms:
                 runner.sweep()

@@ -132,6 +132,8 @@ class Settlement:
                 room = await self._rebuilt(row, runner) if isinstance(row, RoomRow) else None
             except Fault as fault:
                 _log.warning("a room that stands still cannot be rebuilt yet", room=room_id, fault=str(fault))
+                if not isinstance(fault, Fenced):
+                    self._committer.write_failed(fault)
                 return False
             except Exception:
                 _log.exception("a room cannot be rebuilt", room=room_id)

@@ -30,8 +30,8 @@ class Nodes:
     async def register(self, node_id: str, home: str | None, address: str, lease_s: float) -> int:
         """Make a new node, whose id has at most 63 ASCII characters; returns its lease's end. Idempotent.
 
-        `home` is the data folder it runs on. Times are milliseconds since the Unix epoch by the database's clock.
-        Raises Fenced, Unavailable, OutcomeUnknown (repeat it)."""
+        `home` is a name that outlives it: who has it knows that whoever had it before is dead. Times are milliseconds
+        since the Unix epoch by the database's clock. Raises Fenced, Unavailable, OutcomeUnknown (repeat it)."""
         lease = timedelta(seconds=lease_s)
         row = await self._database.write("node_register", node_id, home, address, lease)
         return int(row["lease_until"])

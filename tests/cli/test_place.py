@@ -1,10 +1,11 @@
 """Where a node listens, and what others are told of that."""
 
 import socket
+import sys
 
 import pytest
 
-from server.place import CannotListen, address_of, listen, next_ports
+from server.place import CannotListen, address_of, listen, next_ports, standing_of
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
@@ -26,6 +27,16 @@ def test_a_taken_port_is_named() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(CannotListen, match=f"cannot listen on 127.0.0.1:{port}: Address already in use"):
             listen("127.0.0.1", port)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux names its boots and networks")
+def test_where_a_node_stands_is_named_alike_for_whoever_listens_there_next_and_for_nobody_else() -> None:
+    with listen("127.0.0.1", 0) as listener, listen("127.0.0.1", 0) as other:
+        port, before = listener.getsockname()[1], standing_of(listener)
+        assert before is not None
+        assert before != standing_of(other)
+    with listen("127.0.0.1", port) as listener:
+        assert before == standing_of(listener)
 
 
 @pytest.mark.parametrize(

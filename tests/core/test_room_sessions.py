@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from contracts.codes import RejectCode
 from contracts.limits import HISTORY_BYTES_MAX, HISTORY_ENTRIES_MAX
 from server.core.colyseus.frames import room_data
 from server.core.history import History
@@ -73,6 +74,25 @@ def test_what_is_said_between_a_join_and_its_join_byte_is_not_lost() -> None:
     bench.commit()
     bench.answer(bob)
     assert ["JOIN_ROOM", "handshake", "snapshot", "yard.hello", "event.chat"] == bob.kinds()
+
+
+def test_a_refusal_that_waits_for_no_commit_waits_for_the_handshake_of_who_came_back() -> None:
+    bench = Bench()
+    ada = bench.join("ada")
+    bench.drop(ada)
+    bench.commit()
+    back = bench.dial("ada", token("ada 0"), token("ada 1"))
+    assert isinstance(back, Tape)
+    bench.commit()
+    bob = bench.join("bob")
+    assert ["JOIN_ROOM"] == back.kinds()
+    bench.say(bob, 1, "not durable yet")
+    bench.answer(back)
+    bench.room.refusal = Reject(RejectCode.OVERLOADED, "behind")
+    assert ["gap", "invalid", "overloaded"] == [bench.add(back, 9), bench.ask(back, "nonsense", {}), bench.add(back, 1)]
+    assert [] == back.kinds()
+    bench.commit()
+    assert ["handshake", "snapshot", "event.reject", "event.reject", "event.reject"] == back.kinds()
 
 
 def test_a_second_join_byte_says_nothing() -> None:

@@ -5,6 +5,7 @@ A restart after kill -9 with embedded databases: how long until the room plays o
 """
 
 import asyncio
+import sys
 import time
 from pathlib import Path
 
@@ -61,6 +62,22 @@ async def test_a_busy_room_plays_on_soon_after_a_kill(
     print(f"\nafter {acked} acks: ready {ready_s:.2f} s after the start, the first ack at {plays_s:.2f} s")
     assert (await back.caught_up(room_seq))["total"] >= acked + 1
     assert plays_s < PLAYS_AGAIN_S
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux names where a socket listens")
+async def test_a_node_on_databases_of_ones_own_that_is_back_on_its_port_waits_for_no_lease(
+    serve: Servers, clients: Clients
+) -> None:
+    server = await serve(lease_s=60)
+    player = await clients(server).join("counter", "joinOrCreate", resume=True)
+    await player.added(1)
+    await server.kill()
+    begun_s = time.monotonic()
+    back = await clients(await serve.again(server)).back(player)
+    await back.send("session.resume", {"roomSeq": back.room_seq, "epoch": back.epoch, "seq": 1})
+    room_seq = await back.added(1)
+    assert 2 == (await back.caught_up(room_seq))["total"]
+    assert time.monotonic() - begun_s < PLAYS_AGAIN_S
 
 
 async def kill(server: Server, also: list[str]) -> None:

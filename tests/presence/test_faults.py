@@ -1,12 +1,13 @@
 """What Redis does to us is told in our own words, soon, and nothing is done twice."""
 
 import asyncio
+import socket
+import struct
 import time
-from typing import Any
+from contextlib import suppress
 
 import pytest
 import uvloop
-from redis.asyncio.connection import AbstractConnection
 
 from server.core.faults import Fault, OutcomeUnknown, Reason, Unavailable
 from server.presence import Directory, Reservations, Revocations, Sessions, Store
@@ -110,6 +111,23 @@ async def test_a_restarted_redis_serves_the_next_call(frail_valkey: Valkey, frai
     assert await frail_store.probe() is None
 
 
+def test_idle_connections_that_were_reset_are_opened_anew_on_the_servers_loop(valkey: Valkey) -> None:
+    async def call_reset_and_call() -> None:
+        proxy = Resetting(valkey.port)
+        async with await asyncio.start_server(proxy.relay, "127.0.0.1", 0) as server:
+            store = Store(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0")
+            await asyncio.gather(*[store.probe() for _ in range(3)])
+            await proxy.reset()
+            reasons = await asyncio.gather(*[store.probe() for _ in range(3)], return_exceptions=True)
+            await store.aclose()
+            await proxy.reset()
+        assert [None] * 3 == reasons
+
+    # uvloop answers a write to such a socket with RuntimeError, asyncio's own loop does not.
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(call_reset_and_call())
+
+
 async def test_a_write_whose_reply_is_lost_is_unknown_and_done_once(valkey: Valkey) -> None:
     async with await asyncio.start_server(cutting(valkey.port, b"XADD"), "127.0.0.1", 0) as proxy:
         store = Store(f"redis://127.0.0.1:{proxy.sockets[0].getsockname()[1]}/0")
@@ -171,26 +189,29 @@ def cutting(port: int, command: bytes):  # type: ignore[no-untyped-def]
     return relay
 
 
-def test_a_socket_that_closes_at_the_moment_of_a_write_is_a_fault_on_the_servers_loop_too(
-    valkey: Valkey, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """uvloop then raises a RuntimeError, which ended the node."""
-    send = AbstractConnection.send_packed_command
+class Resetting:
+    """Connections to Valkey that can be closed with RST in place of FIN."""
 
-    async def close_and_send(self: Any, *command: Any) -> None:
-        self._writer.transport.abort()
-        await asyncio.sleep(0)
-        await send(self, *command)
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._relays: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
 
-    async def write() -> Fault:
-        store = Store(valkey.url)
-        await store.write(("SET", "key", "value"))
-        monkeypatch.setattr(AbstractConnection, "send_packed_command", close_and_send)
-        with pytest.raises(Fault) as caught:
-            await store.write(("SET", "key", "value"))
-        await store.aclose()
-        return caught.value
+    async def relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._relays[writer] = asyncio.current_task()
+        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        with suppress(OSError):
+            while asked := await reader.read(65536):
+                up_writer.write(asked)
+                writer.write(await up_reader.read(65536))
+        for end in (up_writer, writer):
+            end.close()
+            with suppress(OSError):
+                await end.wait_closed()
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        fault = runner.run(write())
-    assert (type(fault), fault.reason) == (OutcomeUnknown, "refused")
+    async def reset(self) -> None:
+        for writer in self._relays:
+            at_once = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+            writer.transport.abort()
+        await asyncio.wait([relay for relay in self._relays.values() if relay is not None])
+        self._relays.clear()

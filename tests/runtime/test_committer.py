@@ -8,7 +8,7 @@ import pytest
 from contracts import limits
 from server.core.faults import Fault, Fenced, OutcomeUnknown, Poisoned, TookTooLong, Unavailable
 from server.core.journal import Entry
-from server.runtime.committer import Committer, Lane
+from server.runtime.committer import STUCK_S, Committer, Lane
 from tests.runtime.desk import NOTHING, Desk, Told, committing, entries, entry
 from tests.runtime.virtual_time import in_virtual_time
 
@@ -398,6 +398,23 @@ async def test_writes_that_fail_for_longer_than_the_budget_are_told_until_one_su
         flush.succeed()
         await desk.nothing_happens()
         assert not desk.committer.is_failing
+
+
+@in_virtual_time
+async def test_that_nothing_gets_through_is_told_though_nothing_fails_until_something_does() -> None:
+    async with committing() as desk:
+        desk.committer.submit(Told(), [entry(1)])
+        flush = await desk.begun()
+        desk.committer.submit(Told(), [entry(1, "other")])
+        desk.committer.report_stuck()
+        assert [] == desk.faults
+        await asyncio.sleep(STUCK_S)
+        desk.committer.report_stuck()
+        assert ["timeout"] == [fault.reason for fault in desk.faults]
+        flush.succeed()
+        await desk.begun()
+        desk.committer.report_stuck()
+        assert 1 == len(desk.faults)
 
 
 @in_virtual_time
