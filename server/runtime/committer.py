@@ -162,7 +162,7 @@ class Committer:
         while True:
             await wakened.wait()
             await self._certain.wait()
-            if lane is Lane.MAIN:
+            if lane is Lane.MAIN and self._queues:
                 await self._gather()
                 await self._certain.wait()
             batch = self._batch(lane)
