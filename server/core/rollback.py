@@ -6,7 +6,7 @@ Rollback: what memory held too much of is undone, and the room goes on as its jo
     adopt(old)     the room that was rebuilt from the journal takes over the connections and sequences of the one that
                    stood still; a connection whose join or reconnect was not durable is closed "may reconnect"
 
-Between the two nothing of the room's state is shown and nothing is applied.
+Between the two nothing is applied, and nothing is shown but what up to N has become durable meanwhile.
 """
 
 from typing import TYPE_CHECKING

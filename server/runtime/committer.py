@@ -11,7 +11,7 @@ What a flush that failed means, by its fault:
 
     Unavailable      surely not written: tried again, after a pause
     TookTooLong      likewise, but perhaps one room's fault (a row somebody has locked): its rooms go on each *apart*
-    Poisoned         one entry's fault: likewise; the entry that fails alone ends its room as a bug
+    Poisoned         one entry's fault: likewise, down to the entry that fails alone (`poisoned`): its room is set back
     OutcomeUnknown   it may still land: `settle` fences what was sent and finds each journal's end; what is there is
                      durable, the rest is sent again. Until then nothing is flushed, and what was sent is neither acked
                      nor rejected

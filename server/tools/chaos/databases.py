@@ -9,6 +9,7 @@ import contextlib
 import os
 import secrets
 import signal
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -33,7 +34,23 @@ _READ_ALL = (
 )
 
 
-class Postgres:
+class _Processes(ABC):
+    """A database as the processes it is."""
+
+    @abstractmethod
+    def _processes(self) -> list[psutil.Process]: ...
+
+    def freeze(self) -> None:
+        """SIGSTOP all of it."""
+        for process in self._processes():
+            process.suspend()
+
+    def thaw(self) -> None:
+        for process in self._processes():
+            process.resume()
+
+
+class Postgres(_Processes):
     """One PostgreSQL server; scenarios get a fresh database in it."""
 
     def __init__(self, embedded: Embedded, homes: Homes) -> None:
@@ -98,15 +115,6 @@ class Postgres:
         """Of all its processes."""
         return [process.pid for process in self._processes()]
 
-    def freeze(self) -> None:
-        """SIGSTOP all of it."""
-        for process in self._processes():
-            process.suspend()
-
-    def thaw(self) -> None:
-        for process in self._processes():
-            process.resume()
-
     async def turn_read_only(self, is_read_only: bool) -> None:
         """As a primary that was demoted: every transaction that begins from now on, in old sessions too."""
         await self._execute(f"ALTER SYSTEM SET default_transaction_read_only = {'on' if is_read_only else 'off'}")
@@ -153,7 +161,7 @@ class Postgres:
             await connection.close()
 
 
-class Valkey:
+class Valkey(_Processes):
     """One Valkey server, emptied for each scenario."""
 
     def __init__(self, database: Database, home: Path, homes: Homes) -> None:
@@ -180,14 +188,6 @@ class Valkey:
         (self._home / "dump.rdb").unlink(missing_ok=True)
         await self._database.start()
         self._is_killed = False
-
-    def freeze(self) -> None:
-        for process in self._processes():
-            process.suspend()
-
-    def thaw(self) -> None:
-        for process in self._processes():
-            process.resume()
 
     async def turn_read_only(self, is_read_only: bool) -> None:
         """A replica of nobody refuses writes with READONLY, as a demoted primary does."""
