@@ -14,8 +14,11 @@ class Chance(Protocol):
 
 
 def new_id(chance: Chance, characters: int = 12) -> str:
-    """A room, session, player or node; 6 bits a character."""
-    return "".join(chance.choices(_ALPHABET, k=characters))
+    """A room, session, player or node; 6 bits a character. None begins with '-', as an option of a command would."""
+    while True:
+        made = "".join(chance.choices(_ALPHABET, k=characters))
+        if not made.startswith("-"):
+            return made
 
 
 def is_id(text: str) -> bool:
