@@ -114,21 +114,23 @@ def note(node: Node, view: int, key: Any, base: Any) -> None:
     if changes is None or key in changes:
         return
     if not changes:
-        _note_above(node, view)
+        note_above(node, view)
     changes[key] = base
 
 
-def _note_above(node: Node, view: int) -> None:
-    while (parent := node._record.parent) is not None:
-        key = node._record.key
-        changes = parent._record.changes[view]
-        if changes is None or key in changes:
+def note_above(node: Node, view: int) -> None:
+    """Record on the path to a node that something is about to change in it, for the first time since the last take."""
+    record = node._record
+    while (parent := record.parent) is not None:
+        above = parent._record
+        changes = above.changes[view]
+        if changes is None or record.key in changes:
             return
         is_first = not changes
-        changes[key] = node
+        changes[record.key] = node
         if not is_first:
             return
-        node = parent
+        node, record = parent, above
 
 
 def refuse_if_attached(child: Node, parent: Node) -> None:

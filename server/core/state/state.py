@@ -38,6 +38,7 @@ from server.core.state.node import (
     change_of,
     detach,
     note,
+    note_above,
     plain_leaf,
     refuse_if_attached,
     settle,
@@ -62,9 +63,6 @@ class Field(msgspec.Struct, frozen=True):
     default: Any
     #: The views in which the field appears.
     views: tuple[int, ...]
-    #: The kind's: an assignment should not look twice for them.
-    is_node: bool
-    check: Check
 
     def make_default(self) -> Any:
         if not isinstance(self.kind, Leaf):
@@ -74,10 +72,19 @@ class Field(msgspec.Struct, frozen=True):
         return self.default
 
 
+class _Leaf(msgspec.Struct, frozen=True):
+    """What assignments and patches need of a durable field that is no node, found by one look."""
+
+    wire: str
+    check: Check
+
+
 class State(Node):
     """Base of the classes that declare a room's state. Takes its fields as keywords."""
 
     _fields: ClassVar[dict[str, Field]] = {}
+    #: The durable scalars and arrays among them.
+    _leaves: ClassVar[dict[str, _Leaf]] = {}
     #: By view, the fields that appear in it.
     _seen: ClassVar[tuple[tuple[Field, ...], ...]] = tuple(() for _ in VIEWS)
 
@@ -86,6 +93,11 @@ class State(Node):
         names = [name for name in _annotated_names(cls) if get_origin(hints[name]) is not ClassVar]
         cls._fields = {name: _field_of(cls, name, hints[name]) for name in names}
         cls._seen = tuple(tuple(field for field in cls._fields.values() if view in field.views) for view in VIEWS)
+        cls._leaves = {
+            field.name: _Leaf(field.wire, field.kind.check)
+            for field in cls._seen[DURABLE]
+            if isinstance(field.kind, Leaf)
+        }
         cls._views = tuple(view for view in VIEWS if view == DURABLE or cls._seen[view])
         if len({field.wire for field in cls._fields.values()}) < len(cls._fields):
             raise StateError(f"{cls.__name__}: two fields have one name on the wire")
@@ -103,27 +115,46 @@ class State(Node):
         self.__dict__.update(values)
 
     def _assign(self, name: str, value: Any) -> None:
-        field = self._fields.get(name)
-        if field is None:
-            raise StateError(f"{self._name_of(name)}: no such field")
+        leaf = self._leaves.get(name)
+        if leaf is None:
+            self._assign_other(name, value)
+            return
         values = self.__dict__
         old = values[name]
         if value is old:
             return
-        if field.is_node:
-            value = self._checked(field, value)
-            detach(old)
-            attach(value, self, name)
-        else:
-            try:
-                value = field.check(value)
-            except StateError as refused:
-                raise StateError(f"{self._name_of(name)}: {refused}") from None
-            if value == old:
-                return
+        try:
+            value = leaf.check(value)
+        except StateError as refused:
+            raise StateError(f"{self._name_of(name)}: {refused}") from None
+        if value == old:
+            return
+        # As `note`, which most of the assignments of a room would otherwise call.
+        changes = self._record.changes[DURABLE]
+        if changes is not None and name not in changes:
+            if not changes:
+                note_above(self, DURABLE)
+            changes[name] = old
+        values[name] = value
+
+    def _assign_other(self, name: str, value: Any) -> None:
+        """A node, a volatile value, or what is no field."""
+        field = self._fields.get(name)
+        if field is None:
+            raise StateError(f"{self._name_of(name)}: no such field")
+        old = self.__dict__[name]
+        if value is old:
+            return
+        value = self._checked(field, value)
+        is_node = field.kind.is_node
+        if not is_node and value == old:
+            return
         for view in field.views:
             note(self, view, name, old)
-        values[name] = value
+        if is_node:
+            detach(old)
+            attach(value, self, name)
+        self.__dict__[name] = value
 
     def _refuse_to_delete(self, name: str) -> None:
         raise StateError(f"{self._name_of(name)}: a field cannot be deleted")
@@ -169,15 +200,17 @@ class State(Node):
             return self._tree(view)
         take.read.append(self._record)
         patch = {}
-        values, fields = self.__dict__, self._fields
+        values, leaves = self.__dict__, self._leaves
         for name, base in changes.items():
-            field, now = fields[name], values[name]
-            if not field.is_node:
+            now = values[name]
+            if (leaf := leaves.get(name)) is not None:
                 if now != base:
-                    is_unsaid = view == VOLATILE and now == field.default
-                    patch[field.wire] = None if is_unsaid else plain_leaf(now)
-            elif (change := change_of(take, base, now)) is not ABSENT:
-                patch[field.wire] = change
+                    patch[leaf.wire] = list(now) if type(now) is tuple else now
+                continue
+            field = self._fields[name]
+            if (change := change_of(take, base, now)) is not ABSENT:
+                is_unsaid = view == VOLATILE and not field.kind.is_node and now == field.default
+                patch[field.wire] = None if is_unsaid else change
         return patch
 
     def _settle(self, view: int) -> None:
@@ -223,8 +256,7 @@ def _field_of(cls: type[State], name: str, hint: Any) -> Field:
             raise StateError("a volatile field is a scalar or a tuple, with a default (what a loaded room begins with)")
     except StateError as refused:
         raise StateError(f"{cls.__name__}.{name}: {refused}") from None
-    views = (VOLATILE,) if is_volatile else kind.views
-    return Field(name, _wire_name(name), kind, default, views, kind.is_node, kind.check)
+    return Field(name, _wire_name(name), kind, default, (VOLATILE,) if is_volatile else kind.views)
 
 
 def _default_of(cls: type[State], name: str, kind: Kind) -> Any:
