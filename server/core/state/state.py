@@ -32,6 +32,7 @@ from server.core.state.node import (
     VIEWS,
     VOLATILE,
     Node,
+    Take,
     Tree,
     attach,
     change_of,
@@ -41,7 +42,7 @@ from server.core.state.node import (
     refuse_if_attached,
     settle,
 )
-from server.core.state.values import StateError, expected
+from server.core.state.values import Check, StateError, expected
 
 T = TypeVar("T")
 
@@ -61,6 +62,9 @@ class Field(msgspec.Struct, frozen=True):
     default: Any
     #: The views in which the field appears.
     views: tuple[int, ...]
+    #: The kind's: an assignment should not look twice for them.
+    is_node: bool
+    check: Check
 
     def make_default(self) -> Any:
         if not isinstance(self.kind, Leaf):
@@ -106,15 +110,19 @@ class State(Node):
         old = values[name]
         if value is old:
             return
-        value = self._checked(field, value)
-        is_node = field.kind.is_node
-        if not is_node and value == old:
-            return
-        for view in field.views:
-            note(self, view, name, old)
-        if is_node:
+        if field.is_node:
+            value = self._checked(field, value)
             detach(old)
             attach(value, self, name)
+        else:
+            try:
+                value = field.check(value)
+            except StateError as refused:
+                raise StateError(f"{self._name_of(name)}: {refused}") from None
+            if value == old:
+                return
+        for view in field.views:
+            note(self, view, name, old)
         values[name] = value
 
     def _refuse_to_delete(self, name: str) -> None:
@@ -153,16 +161,23 @@ class State(Node):
                 tree[field.wire] = plain_leaf(value)
         return tree
 
-    def _patch(self, view: int) -> Tree:
+    def _patch(self, take: Take) -> Tree:
+        view = take.view
         changes = self._record.changes[view]
         if changes is None:
+            take.placed.append(self)
             return self._tree(view)
+        take.read.append(self._record)
         patch = {}
+        values, fields = self.__dict__, self._fields
         for name, base in changes.items():
-            field = self._fields[name]
-            if (change := change_of(view, base, self.__dict__[name])) is not ABSENT:
-                is_unsaid = view == VOLATILE and not field.kind.is_node and self.__dict__[name] == field.default
-                patch[field.wire] = None if is_unsaid else change
+            field, now = fields[name], values[name]
+            if not field.is_node:
+                if now != base:
+                    is_unsaid = view == VOLATILE and now == field.default
+                    patch[field.wire] = None if is_unsaid else plain_leaf(now)
+            elif (change := change_of(take, base, now)) is not ABSENT:
+                patch[field.wire] = change
         return patch
 
     def _settle(self, view: int) -> None:
@@ -208,7 +223,8 @@ def _field_of(cls: type[State], name: str, hint: Any) -> Field:
             raise StateError("a volatile field is a scalar or a tuple, with a default (what a loaded room begins with)")
     except StateError as refused:
         raise StateError(f"{cls.__name__}.{name}: {refused}") from None
-    return Field(name, _wire_name(name), kind, default, (VOLATILE,) if is_volatile else kind.views)
+    views = (VOLATILE,) if is_volatile else kind.views
+    return Field(name, _wire_name(name), kind, default, views, kind.is_node, kind.check)
 
 
 def _default_of(cls: type[State], name: str, kind: Kind) -> Any:
