@@ -12,12 +12,12 @@ COUNTED_ON: Final = (3, 11)
 #: By workload: (instructions, calls).
 BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "decode": (174.9, 20.0),
-    "step": (1610.1, 104.1),
+    "step": (1466.1, 87.1),
     "release": (72.4, 8.2),
     "ack": (48.3, 4.1),
-    "patch": (468.0, 35.0),
+    "patch": (368.0, 22.0),
     "compose": (194.7, 19.0),
-    "tick": (8857.0, 790.0),
+    "tick": (8881.0, 791.0),
     "resume": (25906.0, 2178.0),
     "welcome": (55995.0, 4226.0),
     "snapshot": (58214.0, 4524.0),
