@@ -102,9 +102,7 @@ def _arguments() -> tuple[Plan, str, bool]:
     given = parser.parse_args()
     if given.connections <= FIRST:
         parser.error(f"--connections: expected more than {FIRST}, which come first")
-    plan = Plan(
-        given.room, given.rooms, given.connections, given.idle, given.playing, given.rate, given.seconds
-    )
+    plan = Plan(given.room, given.rooms, given.connections, given.idle, given.playing, given.rate, given.seconds)
     return plan, given.transport, given.json
 
 
