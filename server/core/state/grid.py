@@ -85,7 +85,12 @@ class Grid(Node):
 
     def _tree(self, view: int, at_take: bool = False) -> Tree:
         """All rows. At a take only the keys are of interest, and those never change."""
-        return self._rows((cx, y) for y in range(self.height) for cx in range(-(-self.width // self.chunk)))
+        size, rows = self.chunk, self._tiles.tolist()
+        return {
+            f"{cx},{cy}": {str(y): row[left : left + size] for y, row in enumerate(rows[top : top + size])}
+            for cy, top in enumerate(range(0, self.height, size))
+            for cx, left in enumerate(range(0, self.width, size))
+        }
 
     def _patch(self, take: Take) -> Tree:
         changes = self._record.changes[take.view]

@@ -1,15 +1,18 @@
 """
-Stage: a `game` room with its players, as a node has it, without a network and without a database.
+Stage: a `game` room with its players, as a node has it, without a network and without a database; and its journal.
 
 Everything is the server's own: the room, its rules, its sequences, gate and history. What a runner does with a room is
 done here by hand, and PostgreSQL is taken at its word.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
+
+import msgspec
 
 from contracts.intents import Move
 from contracts.limits import HISTORY_BYTES_MAX, HISTORY_ENTRIES_MAX
+from server.core.colyseus.frames import header
 from server.core.effects import Effect
 from server.core.history import History
 from server.core.journal import Entry
@@ -22,6 +25,13 @@ from server.rooms.game import Game
 NOW_MS = 1_750_000_000_000
 UNPACED = RoomLimits(intent_rate=1e9, intent_burst=10**9, hold_ms=60_000, idle_ms=600_000)
 _THERE_AND_BACK = ((1, 0), (-1, 0))
+
+
+def frame(move: Mapping[str, int]) -> bytes:
+    """A move as the SDKs send it: msgpackr makes a record of an object, its keys apart from its values."""
+    keys = b"".join(msgspec.msgpack.encode(key) for key in move)
+    values = b"".join(msgspec.msgpack.encode(value) for value in move.values())
+    return header(Move.TYPE) + b"\xd4\x72\x40" + bytes((0x90 | len(move),)) + keys + values
 
 
 class Deaf(Link):
@@ -62,9 +72,9 @@ class Stage:
         self.room.joined(link, NOW_MS)
         self.links.append(link)
 
-    def bodies(self, count: int) -> list[tuple[Deaf, dict[str, object]]]:
+    def bodies(self, count: int) -> list[tuple[Deaf, dict[str, int]]]:
         """The next moves, of one player after the other, each legal: a step aside, and back at its next turn."""
-        moves: list[tuple[Deaf, dict[str, object]]] = []
+        moves: list[tuple[Deaf, dict[str, int]]] = []
         for _ in range(count):
             place = self._turn % len(self.links)
             self._turn += 1
