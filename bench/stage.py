@@ -10,11 +10,13 @@ from random import Random
 
 import msgspec
 
+from contracts.codes import CloseCode
 from contracts.intents import Move
 from contracts.limits import HISTORY_BYTES_MAX, HISTORY_ENTRIES_MAX
 from server.core.colyseus.frames import header
 from server.core.effects import Effect
 from server.core.history import History
+from server.core.identifiers import new_id
 from server.core.journal import Entry
 from server.core.link import Link
 from server.core.room import Room, RoomLimits
@@ -44,7 +46,7 @@ class Deaf(Link):
         return 0
 
     def close(self, code: int, reason: str) -> None:
-        raise AssertionError("nobody is closed on this stage")
+        pass
 
 
 class Stage:
@@ -57,20 +59,27 @@ class Stage:
         self._asked: list[int] = [0] * players
         self._turn = 0
         history = History(0, 1, HISTORY_ENTRIES_MAX, HISTORY_BYTES_MAX)
-        self.room = Room("bench0room", 1, Game(), history, UNPACED)
+        self.room = Room(new_id(self.random), 1, Game(), history, UNPACED)
         self.room.create({"seed": 1}, NOW_MS, self.random)
-        for number in range(players):
-            self._join(f"session{number:03}")
+        for _ in range(players):
+            self.join()
         self.settle()
 
-    def _join(self, session_id: str) -> None:
-        link = Deaf()
-        member = Membership(session_id, Player(f"player-{session_id}", f"Player {session_id}", "player"), "1")
+    def join(self) -> "Deaf":
+        """A new session, all of it durable, whose join byte has come."""
+        session_id, link = new_id(self.random), Deaf()
+        member = Membership(session_id, Player(new_id(self.random), f"Guest {len(self.links)}", "player"), "1")
         refused = self.room.join(link, member, {}, None, session_id.encode().ljust(32), b"\x0a", NOW_MS, self.random)
         assert refused is None, refused
         self.settle()
         self.room.joined(link, NOW_MS)
         self.links.append(link)
+        return link
+
+    def leave(self, link: Link) -> None:
+        """The session ends."""
+        assert link.seat is not None
+        self.room.leave(link.seat, CloseCode.CONSENTED, "consented", NOW_MS, self.random)
 
     def bodies(self, count: int) -> list[tuple[Deaf, dict[str, int]]]:
         """The next moves, of one player after the other, each legal: a step aside, and back at its next turn."""

@@ -68,7 +68,7 @@ class FlushBench:
         entries: list[Entry] = []
         while len(entries) < rows:
             self._room += 1
-            room_id = f"room{self._room:08}"
+            room_id = f"{self._room:012}"
             entries += (msgspec.structs.replace(move, room_id=room_id) for move in self._moves)
         return entries[:rows]
 

@@ -95,7 +95,7 @@ def ack() -> Work:
 
 def patch() -> Work:
     game = Stage(PLAYERS).room.rules
-    own = game.state.players["session007"]  # type: ignore[attr-defined]
+    own = next(iter(game.state.players.values()))  # type: ignore[attr-defined]
 
     def prepare() -> None:
         own.x, own.y = own.x + 1, own.y - 1
@@ -164,7 +164,7 @@ def activation() -> Work:
     stage.receive(stage.bodies(ENTRIES))
     entries = stage.take()
     return Work(
-        lambda: Recovery("bench0room", 2, Game(), UNPACED, found, NOW_MS).fold(entries).room(), "entry", ENTRIES
+        lambda: Recovery(stage.room.room_id, 2, Game(), UNPACED, found, NOW_MS).fold(entries).room(), "entry", ENTRIES
     )
 
 
