@@ -82,6 +82,11 @@ class Room:
     def takes_input(self) -> bool:
         return not (self.is_broken or self.is_still)
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is left behind to be journaled, shown or rebuilt."""
+        return self.takes_input and not self._actions.entries and not self.output.has_unshown
+
     # -- the room's own life --------------------------------------------------------------------------------------
 
     def create(self, options: Mapping[str, Any], now_ms: int, random: "Random") -> None:
