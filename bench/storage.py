@@ -16,11 +16,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
 import asyncpg
 import msgspec
+import psutil
 
 from bench import presence
 from bench.presence import Presence
@@ -34,7 +36,12 @@ from server.storage.database import Database
 from server.storage.stores import Stores, stores_of
 
 NODE = "bench-node-0"
-GROUPS = (1, 6, 20, 100)
+#: No disk of ours does more: how many flushes are prepared.
+FLUSHES_A_SECOND_MAX = 6_000
+#: Nodes that flush at once, and rows of each flush.
+GROUPS = ((1, 1), (1, 6), (1, 20), (1, 100), (8, 1), (8, 20))
+#: Rows of a flush where how many they are is not the question.
+ROWS = 100
 PLAYERS = 50
 #: Rooms whose actions meet in a flush.
 ROOMS = 200
@@ -43,13 +50,15 @@ ACTIONS = 100_000
 
 
 class Group(msgspec.Struct, frozen=True):
-    """Flushes of `rows` actions, one after the other on one connection."""
+    """Flushes of `rows` actions by so many nodes at once, each one flush after the other on a connection of its own."""
 
+    nodes: int
     rows: int
-    flushes: int
-    flushes_a_second: float
+    actions_a_second: float
     p50_ms: float
     p99_ms: float
+    #: CPU of PostgreSQL, all of its processes.
+    cpu_us_an_action: float
     #: Of PostgreSQL's log.
     wal_bytes_an_action: float
 
@@ -104,7 +113,7 @@ async def postgres(url: str, seconds: float) -> Postgres:
         stores = stores_of(database)
         await stores.nodes.register(NODE, None, "127.0.0.1:1", 3600.0)
         moves = Moves()
-        groups = [await _group(stores, operator, moves, rows, seconds) for rows in GROUPS]
+        groups = [await _group(url, operator, moves, nodes, rows, seconds) for nodes, rows in GROUPS]
         sample = moves.take(1000)
         disk = await _disk(stores, operator, moves)
         found = Postgres(
@@ -119,32 +128,54 @@ async def postgres(url: str, seconds: float) -> Postgres:
     return found
 
 
-async def _group(stores: Stores, operator: asyncpg.Connection, moves: Moves, rows: int, seconds: float) -> Group:
+async def _group(url: str, operator: asyncpg.Connection, moves: Moves, nodes: int, rows: int, seconds: float) -> Group:
+    # Made beforehand: making moves is the rooms' work, and would slow the flushes of other nodes.
+    groups = [moves.take(rows) for _ in range(round(seconds * FLUSHES_A_SECOND_MAX / (1 + rows / 20)))]
     times: list[float] = []
-    before, began = await _wal(operator), time.perf_counter()
-    while time.perf_counter() - began < seconds:
-        entries = moves.take(rows)
-        started = time.perf_counter()
-        await stores.journal.flush(NODE, entries)
-        times.append(time.perf_counter() - started)
-    ranked = sorted(times)
+
+    async def flush(node_id: str) -> None:
+        async with Database(url, node_id) as database:
+            stores = stores_of(database)
+            await stores.nodes.register(node_id, None, "127.0.0.1:1", 3600.0)
+            while groups and time.perf_counter() < end:
+                entries = groups.pop()
+                started = time.perf_counter()
+                await stores.journal.flush(node_id, entries)
+                times.append(time.perf_counter() - started)
+
+    before, cpu_before, began = await _wal(operator), _postgres_cpu_s(), time.perf_counter()
+    end = began + seconds
+    await asyncio.gather(*(flush(f"bench-node-{number}") for number in range(nodes)))
+    took, cpu_s, wal = time.perf_counter() - began, _postgres_cpu_s() - cpu_before, await _wal(operator) - before
+    actions, ranked = rows * len(times), sorted(times)
     return Group(
+        nodes=nodes,
         rows=rows,
-        flushes=len(times),
-        # Of the time in flushes: making the moves is the room's part.
-        flushes_a_second=len(times) / sum(times),
+        actions_a_second=actions / took,
         p50_ms=ranked[len(ranked) // 2] * 1000,
         p99_ms=ranked[len(ranked) * 99 // 100] * 1000,
-        wal_bytes_an_action=(await _wal(operator) - before) / (rows * len(times)),
+        cpu_us_an_action=cpu_s / actions * 1e6,
+        wal_bytes_an_action=wal / actions,
     )
+
+
+def _postgres_cpu_s() -> float:
+    """Of the server with all its children, those that have ended included."""
+    spent = 0.0
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            if process.name().startswith("postgres"):
+                spent += times.user + times.system + times.children_user + times.children_system
+    return spent
 
 
 async def _disk(stores: Stores, operator: asyncpg.Connection, moves: Moves) -> Disk:
     await operator.execute("TRUNCATE actions")
     await operator.execute("CHECKPOINT")
     before = await _wal(operator)
-    for _ in range(ACTIONS // GROUPS[-1]):
-        await stores.journal.flush(NODE, moves.take(GROUPS[-1]))
+    for _ in range(ACTIONS // ROWS):
+        await stores.journal.flush(NODE, moves.take(ROWS))
     wal = await _wal(operator) - before
     sizes = await operator.fetch(
         """
@@ -214,17 +245,18 @@ def _told(found: Postgres) -> str:
     on_disk = disk.table + disk.primary_key + disk.once
     return "\n".join(
         (
-            "PostgreSQL, fsync on; moves in `game` rooms, on one connection, one flush after the other",
-            "rows a flush   flushes/s   actions/s   p50 ms   p99 ms   log bytes an action",
+            "PostgreSQL, fsync on; moves in `game` rooms; each node has one flush at a time",
+            "nodes   rows a flush   flushes/s   actions/s   p50 ms   p99 ms   CPU us an action   log bytes an action",
             *(
-                f"{group.rows:12}   {group.flushes_a_second:9,.0f}   {group.flushes_a_second * group.rows:9,.0f}"
-                f"   {group.p50_ms:6.2f}   {group.p99_ms:6.2f}   {group.wal_bytes_an_action:19.0f}"
+                f"{group.nodes:5}   {group.rows:12}   {group.actions_a_second / group.rows:9,.0f}"
+                f"   {group.actions_a_second:9,.0f}   {group.p50_ms:6.2f}   {group.p99_ms:6.2f}"
+                f"   {group.cpu_us_an_action:16.0f}   {group.wal_bytes_an_action:19.0f}"
                 for group in found.groups
             ),
             f"an action      {found.intent_bytes:.0f} bytes of intent, {found.patch_bytes:.0f} of patch",
             f"on the disk    {on_disk:.0f} bytes an action: {disk.table:.0f} in the table, {disk.primary_key:.0f} in"
             f" its primary key, {disk.once:.0f} in actions_once ({disk.actions:,} actions of {ROOMS} rooms)",
-            f"log            {disk.wal:.0f} bytes an action, in groups of {GROUPS[-1]} from a checkpoint on",
+            f"log            {disk.wal:.0f} bytes an action, in groups of {ROWS} from a checkpoint on",
             f"a session      {found.session_wal_bytes:,.0f} bytes of log for its join and its leave",
             f"a snapshot     {found.snapshot_row_bytes:,.0f} bytes, and {found.snapshot_wal_bytes:,.0f} of log,"
             f" with {PLAYERS} players",
