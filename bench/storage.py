@@ -11,6 +11,7 @@ of commands, while a whole server has some players.
 
 import argparse
 import asyncio
+import gc
 import statistics
 import sys
 import tempfile
@@ -27,6 +28,8 @@ import psutil
 from bench import presence
 from bench.presence import Presence
 from bench.stage import NOW_MS, Stage
+from contracts.limits import HISTORY_ENTRIES_MAX
+from server.core.effects import Send
 from server.core.identifiers import new_id
 from server.core.journal import Entry
 from server.core.recovery import snapshot_of
@@ -40,6 +43,10 @@ NODE = "bench-node-0"
 FLUSHES_A_SECOND_MAX = 6_000
 #: Nodes that flush at once, and rows of each flush.
 GROUPS = ((1, 1), (1, 6), (1, 20), (1, 100), (8, 1), (8, 20))
+#: Of 50 players at 2, 5 and 16 intents a second.
+MOVES_A_TICK = (5, 12, 40)
+#: Rooms of each kind that are made to see what one needs.
+ROOMS_KEPT = 15
 #: Rows of a flush where how many they are is not the question.
 ROWS = 100
 PLAYERS = 50
@@ -236,7 +243,7 @@ def main(argv: Sequence[str]) -> int:
     if given.json:
         print(msgspec.json.encode({"postgres": written, "redis": shown}).decode())
     else:
-        print(_told(written), _told_of(shown), sep="\n\n")
+        print(_told(written), _told_of(shown), _frames() + "\n" + _memory(), sep="\n\n")
     return 0
 
 
@@ -262,6 +269,43 @@ def _told(found: Postgres) -> str:
             f" with {PLAYERS} players",
         )
     )
+
+
+def _memory() -> str:
+    """What rooms add to this process, in KiB each."""
+    process, kept = psutil.Process(), []
+    grown: list[float] = []
+    Stage(PLAYERS)
+    for players, actions in ((0, 0), (PLAYERS, 0), (PLAYERS, HISTORY_ENTRIES_MAX)):
+        gc.collect()
+        before = process.memory_info().rss
+        for _ in range(ROOMS_KEPT):
+            stage = Stage(players)
+            for _ in range(0, actions, ROWS):
+                stage.receive(stage.bodies(ROWS))
+                stage.settle()
+            stage.journal.clear()
+            kept.append(stage)
+        gc.collect()
+        grown.append((process.memory_info().rss - before) / ROOMS_KEPT / 1024)
+    empty, full, played = grown
+    return (
+        f"a game room    {empty:,.0f} KiB of a node's memory; {full:,.0f} with {PLAYERS} sessions,"
+        f" {played:,.0f} when they have played for long"
+    )
+
+
+def _frames() -> str:
+    """Bytes of a tick's delta by the moves in it, and of an ack; WebSocket's and TCP's own come on top."""
+    deltas: list[str] = []
+    for moves in MOVES_A_TICK:
+        stage = Stage(PLAYERS)
+        stage.receive(stage.bodies(moves))
+        stage.take()
+        [ack, *_] = [effect.frame for effect in stage.commit() if isinstance(effect, Send)]
+        [delta] = [effect.frame for effect in stage.room.tick(NOW_MS) if isinstance(effect, Send)]
+        deltas.append(f"{len(delta):,} bytes of {moves}")
+    return f"a frame        an ack {len(ack)} bytes; a delta {', '.join(deltas)} moves"
 
 
 def _told_of(found: Presence) -> str:
