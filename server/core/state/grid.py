@@ -85,11 +85,13 @@ class Grid(Node):
 
     def _tree(self, view: int, at_take: bool = False) -> Tree:
         """All rows. At a take only the keys are of interest, and those never change."""
-        size, rows = self.chunk, self._tiles.tolist()
+        size, lines = self.chunk, self._tiles.tolist()
         return {
-            f"{cx},{cy}": {str(y): row[left : left + size] for y, row in enumerate(rows[top : top + size])}
-            for cy, top in enumerate(range(0, self.height, size))
-            for cx, left in enumerate(range(0, self.width, size))
+            f"{left // size},{top // size}": {
+                str(row): line[left : left + size] for row, line in enumerate(lines[top : top + size])
+            }
+            for top in range(0, self.height, size)
+            for left in range(0, self.width, size)
         }
 
     def _patch(self, take: Take) -> Tree:
