@@ -49,7 +49,7 @@ class Seen(msgspec.Struct, frozen=True):
 class Presence(msgspec.Struct, frozen=True):
     join: Seen
     leave: Seen
-    #: A minute of `SESSIONS` that do nothing, in `ROOMS` rooms; most of it is the node's own.
+    #: A minute of these sessions, that do nothing, in `ROOMS` rooms; most of it is the node's own.
     idle_minute: Seen
     memory_bytes_a_session: float
 
@@ -61,16 +61,16 @@ class Counts(msgspec.Struct, frozen=True):
     memory: int
 
 
-async def measure(urls: Urls) -> Presence:
+async def measure(urls: Urls, sessions: int = SESSIONS, idle_s: float = IDLE_S) -> Presence:
     """Redis must be empty, and the database have its tables."""
     async with redis.asyncio.Redis.from_url(urls.redis_url, decode_responses=True) as client:
         with _serving(urls) as url:
             await asyncio.sleep(SETTLED_S)
             start = await _counts(client)
-            sockets = await _join(url)
+            sockets = await _join(url, sessions)
             await asyncio.sleep(SETTLED_S)
             joined = await _counts(client)
-            await asyncio.sleep(IDLE_S)
+            await asyncio.sleep(idle_s)
             idled = await _counts(client)
             for socket in sockets:
                 await socket.send(bytes((Opcode.LEAVE_ROOM,)))
@@ -78,10 +78,10 @@ async def measure(urls: Urls) -> Presence:
             await asyncio.sleep(SETTLED_S)
             left = await _counts(client)
     return Presence(
-        join=_seen(start, joined, SESSIONS),
-        leave=_seen(idled, left, SESSIONS),
-        idle_minute=_seen(joined, idled, IDLE_S / 60),
-        memory_bytes_a_session=(joined.memory - start.memory) / SESSIONS,
+        join=_seen(start, joined, sessions),
+        leave=_seen(idled, left, sessions),
+        idle_minute=_seen(joined, idled, idle_s / 60),
+        memory_bytes_a_session=(joined.memory - start.memory) / sessions,
     )
 
 
@@ -108,11 +108,11 @@ def _serving(urls: Urls) -> Iterator[str]:
             server.wait()
 
 
-async def _join(url: str) -> list[websockets.ClientConnection]:
+async def _join(url: str, sessions: int) -> list[websockets.ClientConnection]:
     """Guests who have joined by matchmaking, each with its snapshot."""
     sockets: list[websockets.ClientConnection] = []
     rooms: list[str] = []
-    for number in range(SESSIONS):
+    for number in range(sessions):
         place = "create/game" if number < ROOMS else f"joinById/{rooms[number % ROOMS]}"
         seat = await asyncio.to_thread(_seat, url, place)
         rooms.append(seat["roomId"])

@@ -16,6 +16,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -113,7 +114,8 @@ class Moves:
         return entries
 
 
-async def postgres(url: str, seconds: float) -> Postgres:
+async def postgres(url: str, seconds: float, actions: int = ACTIONS) -> Postgres:
+    """`seconds` for each size of group, so many `actions` for what lies on the disk. The database must be empty."""
     await migrations.up(url)
     operator = await asyncpg.connect(url)
     async with Database(url, NODE) as database:
@@ -122,7 +124,7 @@ async def postgres(url: str, seconds: float) -> Postgres:
         moves = Moves()
         groups = [await _group(url, operator, moves, nodes, rows, seconds) for nodes, rows in GROUPS]
         sample = moves.take(1000)
-        disk = await _disk(stores, operator, moves)
+        disk = await _disk(stores, operator, moves, actions)
         found = Postgres(
             groups=groups,
             disk=disk,
@@ -137,7 +139,7 @@ async def postgres(url: str, seconds: float) -> Postgres:
 
 async def _group(url: str, operator: asyncpg.Connection, moves: Moves, nodes: int, rows: int, seconds: float) -> Group:
     # Made beforehand: making moves is the rooms' work, and would slow the flushes of other nodes.
-    groups = [moves.take(rows) for _ in range(round(seconds * FLUSHES_A_SECOND_MAX / (1 + rows / 20)))]
+    groups = deque(moves.take(rows) for _ in range(round(seconds * FLUSHES_A_SECOND_MAX / (1 + rows / 20))))
     times: list[float] = []
 
     async def flush(node_id: str) -> None:
@@ -145,7 +147,7 @@ async def _group(url: str, operator: asyncpg.Connection, moves: Moves, nodes: in
             stores = stores_of(database)
             await stores.nodes.register(node_id, None, "127.0.0.1:1", 3600.0)
             while groups and time.perf_counter() < end:
-                entries = groups.pop()
+                entries = groups.popleft()
                 started = time.perf_counter()
                 await stores.journal.flush(node_id, entries)
                 times.append(time.perf_counter() - started)
@@ -177,11 +179,11 @@ def _postgres_cpu_s() -> float:
     return spent
 
 
-async def _disk(stores: Stores, operator: asyncpg.Connection, moves: Moves) -> Disk:
+async def _disk(stores: Stores, operator: asyncpg.Connection, moves: Moves, actions: int) -> Disk:
     await operator.execute("TRUNCATE actions")
     await operator.execute("CHECKPOINT")
     before = await _wal(operator)
-    for _ in range(ACTIONS // ROWS):
+    for _ in range(actions // ROWS):
         await stores.journal.flush(NODE, moves.take(ROWS))
     wal = await _wal(operator) - before
     sizes = await operator.fetch(
@@ -191,8 +193,8 @@ async def _disk(stores: Stores, operator: asyncpg.Connection, moves: Moves) -> D
         WHERE c.relkind IN ('r', 'i') AND c.relname LIKE 'actions%' GROUP BY 1
         """
     )
-    by_name = {row["name"]: float(row["bytes"]) / ACTIONS for row in sizes}
-    return Disk(ACTIONS, by_name["actions"], by_name["actions_pkey"], by_name["actions_once"], wal / ACTIONS)
+    by_name = {row["name"]: float(row["bytes"]) / actions for row in sizes}
+    return Disk(actions, by_name["actions"], by_name["actions_pkey"], by_name["actions_once"], wal / actions)
 
 
 async def _sessions(stores: Stores, operator: asyncpg.Connection) -> float:
