@@ -87,7 +87,7 @@ class Recovery:
     """
     A room on the way from its snapshot to the end of its journal, whose pages are folded as they are read.
 
-    Each costs some 5 us an entry, so a page is what the other rooms of the node may have to wait for.
+    An entry takes some 5 us, and a page of them is what the other rooms of the node may have to wait for.
     """
 
     def __init__(
