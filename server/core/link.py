@@ -49,6 +49,21 @@ class Lag(msgspec.Struct, frozen=True):
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Link(ABC):
+    __slots__ = (
+        "asked",
+        "connected_seq",
+        "drain_by_ms",
+        "drain_to_bytes",
+        "is_greeted",
+        "is_resuming",
+        "is_return",
+        "lag",
+        "owed",
+        "resume_by_ms",
+        "seat",
+        "stage",
+    )
+
     def __init__(self) -> None:
         self.stage = Stage.OPENED
         #: The seat it was given; None until it has one.

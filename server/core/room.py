@@ -255,7 +255,7 @@ class Room:
 
     def sweep(self, now_ms: int, random: "Random") -> None:
         """What time alone ends: holds, idle sessions, the patience with slow ones, the wait for `session.resume`."""
-        for seat in self.seats:
+        for seat in self.seats.to_look_at(now_ms - self.limits.idle_ms):
             if not self.takes_input:
                 return
             link = seat.link

@@ -105,6 +105,21 @@ class Seats:
     def free(self, seat: Seat) -> None:
         del self._by_session[seat.session_id]
 
+    def to_look_at(self, active_after_ms: int) -> list[Seat]:
+        """
+        Those that time may end something for, if only soon: without a connection, silent since then, or waited for.
+
+        Nearly all are none of these, many thousands of them several times a second.
+        """
+        return [
+            seat
+            for seat in self._by_session.values()
+            if (link := seat.link) is None
+            or seat.active_at_ms <= active_after_ms
+            or link.drain_by_ms is not None
+            or link.resume_by_ms is not None
+        ]
+
     def of_player(self, player_id: str) -> list[Seat]:
         return [seat for seat in self if seat.member.player.player_id == player_id]
 
