@@ -10,6 +10,7 @@ The exit status is 1 if a promise was broken or a step came to nothing. Slowness
 """
 
 import argparse
+import math
 import signal
 import sys
 import time
@@ -40,12 +41,12 @@ QUICK = Options(runs=1, seconds=3, warmup_s=1.5)
 
 
 def main() -> int:
-    given = _arguments()
+    given = arguments(sys.argv[1:])
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(ExitCode.TERMINATED))
     try:
-        peers = _peers(given.peers)
+        peers = peers_of(given.peers)
         require(peers)
-        found = compare(PARTS if "all" in given.parts else given.parts, peers, _options(given))
+        found = compare(PARTS if "all" in given.parts else given.parts, peers, options_of(given))
     except (NotInstalled, EmbeddedFailed, ValueError) as problem:
         print(f"bench: {problem}", file=sys.stderr)
         return ExitCode.USAGE
@@ -95,12 +96,12 @@ def _parts(names: Sequence[str], stage: Stage, peers: Sequence[Subject], found: 
     return [(name, make[name]()) for name in PARTS if name in names]
 
 
-def _options(given: argparse.Namespace) -> Options:
+def options_of(given: argparse.Namespace) -> Options:
     changed = {name: value for name in Options.__struct_fields__ if (value := getattr(given, name)) is not None}
     return msgspec.structs.replace(QUICK if given.quick else Options(), **changed)
 
 
-def _peers(names: str) -> list[Subject]:
+def peers_of(names: str) -> list[Subject]:
     """Raises ValueError for one that there is not."""
     if names == "none":
         return []
@@ -113,7 +114,7 @@ def _peers(names: str) -> list[Subject]:
     return [SUBJECTS[name] for name in names.split(",")]
 
 
-def _arguments() -> argparse.Namespace:
+def arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench", description="Holdfast beside its peers, on this machine.", allow_abbrev=False
     )
@@ -122,16 +123,28 @@ def _arguments() -> argparse.Namespace:
     add("parts", nargs="*", choices=[*PARTS, "all"], default="all", help="what is measured (default: all)")
     add("--peers", default="all", help="`none`, or some of them with commas between (default: all)")
     add("--quick", action="store_true", help="one short pair each; for a look, not for a number")
-    add("--runs", type=int, help=f"of each pair and series (default: {default.runs})")
-    add("--clients", type=int, help=f"(default: {default.clients})")
-    add("--rooms", type=int, help=f"they are in (default: {default.rooms})")
-    add("--rate", type=float, dest="rate_hz", help=f"intents a second of each (default: {default.rate_hz:g})")
-    add("--seconds", type=float, help=f"measured in each run (default: {default.seconds:g})")
-    add("--warmup", type=float, dest="warmup_s", help=f"seconds before (default: {default.warmup_s:g})")
+    add("--runs", type=_count, help=f"of each pair and series (default: {default.runs})")
+    add("--clients", type=_count, help=f"(default: {default.clients})")
+    add("--rooms", type=_count, help=f"they are in (default: {default.rooms})")
+    add("--rate", type=_amount, dest="rate_hz", help=f"intents a second of each (default: {default.rate_hz:g})")
+    add("--seconds", type=_amount, help=f"measured in each run (default: {default.seconds:g})")
+    add("--warmup", type=_amount, dest="warmup_s", help=f"seconds before (default: {default.warmup_s:g})")
     add("--json", type=Path, metavar="FILE", help="everything that was found")
-    given = parser.parse_args()
+    given = parser.parse_args(words)
     given.parts = [given.parts] if isinstance(given.parts, str) else given.parts
     return given
+
+
+def _count(text: str) -> int:
+    if (value := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: expected at least 1")
+    return value
+
+
+def _amount(text: str) -> float:
+    if not 0 < (value := float(text)) < math.inf:
+        raise argparse.ArgumentTypeError(f"{text}: expected more than 0")
+    return value
 
 
 if __name__ == "__main__":

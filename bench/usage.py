@@ -103,10 +103,12 @@ class Meter:
         self._of_memory = of_memory
         self._cpu = {name: Readings() for name in trees}
         self._memory: list[tuple[float, Memory]] = []
+        self._look_at = self._memory_at = 0.0
         self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._read, name="meter", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="meter", daemon=True)
 
     def __enter__(self) -> Self:
+        self._read()
         self._thread.start()
         return self
 
@@ -126,20 +128,19 @@ class Meter:
         read = read or [memory for moment, memory in self._memory if moment <= end][-1:]
         return Memory(round(median(each.uss for each in read)), round(median(each.pss for each in read)))
 
+    def _run(self) -> None:
+        while not self._is_over.wait(READ_S):
+            self._read()
+        self._read()
+
     def _read(self) -> None:
-        look_at = memory_at = 0.0
-        while True:
-            is_last = self._is_over.is_set()
-            now = time.time()
-            if now >= look_at:
-                look_at = now + LOOK_S
-                for tree in self._trees.values():
-                    tree.look()
-            for name, tree in self._trees.items():
-                self._cpu[name].add(time.time(), tree.cpu_s())
-            if now >= memory_at:
-                memory_at = now + MEMORY_S
-                self._memory.append((time.time(), self._trees[self._of_memory].memory()))
-            if is_last:
-                return
-            self._is_over.wait(READ_S)
+        now = time.time()
+        if now >= self._look_at:
+            self._look_at = now + LOOK_S
+            for tree in self._trees.values():
+                tree.look()
+        for name, tree in self._trees.items():
+            self._cpu[name].add(time.time(), tree.cpu_s())
+        if now >= self._memory_at:
+            self._memory_at = now + MEMORY_S
+            self._memory.append((time.time(), self._trees[self._of_memory].memory()))
