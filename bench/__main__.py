@@ -30,6 +30,7 @@ from bench.parts.recovery import RecoveryPart
 from bench.parts.scaling import ScalingPart
 from bench.places import choose
 from bench.progress import Progress, minutes
+from bench.report import render
 from bench.stage import SPOILED, Options, Part, Stage
 from bench.subjects import OURS, SUBJECTS, NotInstalled, Subject, require
 from server.embedded import EmbeddedFailed
@@ -56,6 +57,8 @@ def main() -> int:
     tables.show(found)
     if given.json:
         given.json.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
+    if given.report:
+        given.report.write_text(render(found))
     return ExitCode.PROBLEM if found.problems else ExitCode.OK
 
 
@@ -130,6 +133,7 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     add("--seconds", type=_amount, help=f"measured in each run (default: {default.seconds:g})")
     add("--warmup", type=_amount, dest="warmup_s", help=f"seconds before (default: {default.warmup_s:g})")
     add("--json", type=Path, metavar="FILE", help="everything that was found")
+    add("--report", type=Path, metavar="FILE", help="the same as one page for a browser")
     given = parser.parse_args(words)
     given.parts = [given.parts] if isinstance(given.parts, str) else given.parts
     return given
