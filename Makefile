@@ -12,6 +12,8 @@ PACKAGES := .venv/.packages
 PROJECT := .venv/.project
 NODE_MODULES := node_modules/.packages
 PAGE := server/web/dist/.built
+COLYSEUS := bench/peers/colyseus/node_modules/.packages
+SOCKETIO := bench/peers/socketio/.venv/.packages
 
 PAGE_SOURCES := $(shell find server/web web-client-types -type f \
 	-not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
@@ -19,7 +21,7 @@ FAST_TESTS := $(wildcard tests/architecture tests/contracts tests/core tests/roo
 COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: serve test check chaos soak simulate bench micro types audit lock clean
+.PHONY: serve test check chaos soak simulate bench peers micro types audit lock clean
 
 serve: $(PROJECT) $(PAGE)
 	@exec .venv/bin/holdfast serve $(ARGS)
@@ -42,8 +44,11 @@ chaos: $(PROJECT)
 soak: $(PROJECT)
 	@.venv/bin/holdfast chaos run soak $(ARGS)
 
-bench: $(PROJECT)
-	@.venv/bin/python -m bench.acks $(ARGS)
+# Holdfast beside its peers, about 20 minutes; some of it: make bench ARGS="load --peers colyseus-memory"
+bench: $(PROJECT) peers
+	@.venv/bin/python -m bench $(ARGS)
+
+peers: $(COLYSEUS) $(SOCKETIO)
 
 # Times of the pieces of an action; the tests hold what they do, by counting.
 micro: $(PROJECT)
@@ -72,6 +77,7 @@ lock: $(PACKAGES)
 # The data in .holdfast/ is not ours to clean.
 clean:
 	@rm -rf .venv .setup node_modules server/web/node_modules web-client-types/node_modules tests/sdk/node_modules
+	@rm -rf bench/peers/colyseus/node_modules bench/peers/socketio/.venv
 	@rm -rf server/web/dist web-client-types/dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(PACKAGES): requirements.lock
@@ -90,6 +96,19 @@ $(PROJECT): $(PACKAGES) pyproject.toml
 $(NODE_MODULES): $(PACKAGES) package-lock.json
 	@echo "· Node packages (about 20 s, once)"
 	@scripts/with-node npm ci --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
+	@touch $@
+
+# The peers have packages of their own: what they need is nothing that the server should ever see.
+$(COLYSEUS): $(PACKAGES) bench/peers/colyseus/package-lock.json
+	@echo "· Colyseus, to compare with (about 10 s, once)"
+	@scripts/with-node npm ci --prefix bench/peers/colyseus --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
+	@touch $@
+
+$(SOCKETIO): $(PACKAGES) bench/peers/socketio/requirements.lock
+	@echo "· python-socketio, to compare with (about 10 s, once)"
+	@.venv/bin/python -m venv --clear --without-pip bench/peers/socketio/.venv
+	@.venv/bin/python -m pip --python bench/peers/socketio/.venv/bin/python install --quiet --disable-pip-version-check \
+	--require-hashes -r bench/peers/socketio/requirements.lock
 	@touch $@
 
 $(PAGE): $(NODE_MODULES) $(PAGE_SOURCES)

@@ -22,6 +22,7 @@ import msgspec
 from bench import tables
 from bench.comparison import Comparison
 from bench.databases import Databases
+from bench.parts.base import SPOILED, Options, Part, Stage
 from bench.parts.commit import CommitPart
 from bench.parts.load import LoadPart
 from bench.parts.memory import MemoryPart
@@ -31,7 +32,6 @@ from bench.parts.scaling import ScalingPart
 from bench.places import choose
 from bench.progress import Progress, minutes
 from bench.report import render
-from bench.stage import SPOILED, Options, Part, Stage
 from bench.subjects import OURS, SUBJECTS, NotInstalled, Subject, require
 from server.embedded import EmbeddedFailed
 from server.exit_codes import ExitCode

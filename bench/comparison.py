@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+from bench.parts.base import Options
 from bench.parts.commit import Commit
 from bench.parts.load import Pair
 from bench.parts.memory import PerConnection
@@ -16,7 +17,6 @@ from bench.parts.rate import Held
 from bench.parts.recovery import Recovery
 from bench.ratios import Middle, ratios
 from bench.run import Figures
-from bench.stage import Options
 from bench.subjects import OURS, SUBJECTS
 from server.tools.bots.result import Machine
 

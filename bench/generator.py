@@ -65,6 +65,7 @@ def play(url: str, target: Target, load: Load, cores: Cores) -> Result:
         with at(cores), log.open("wb") as output:
             process = subprocess.Popen(
                 argv,
+                cwd=folder,
                 env={**os.environ, "PYTHONPATH": str(ROOT)},
                 stdin=subprocess.DEVNULL,
                 stdout=output,

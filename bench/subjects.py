@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -84,6 +84,13 @@ def _of_peer(variant: str, urls: Urls, port: int, settings: Settings) -> dict[st
     return {**_inherited(), "NODE_ENV": "production", "PORT": str(port), "VARIANT": variant, **database, **given}
 
 
+@cache
+def _node() -> str:
+    """Node.js, the machine's or the package's. Looked for once, and not at each start: that would count as starting."""
+    looks = [str(ROOT / "scripts" / "with-node"), "sh", "-c", "command -v node"]
+    return subprocess.run(looks, stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
+
+
 def _inherited() -> dict[str, str]:
     """No setting of whoever started the comparison changes a server."""
     strange = ("HOLDFAST_", "PORT", "VARIANT", "DATABASE_URL", "NODE_OPTIONS")
@@ -95,7 +102,7 @@ def _colyseus(variant: str, kept: str) -> Subject:
         name=f"colyseus-{variant}",
         title=f"Colyseus, {kept}",
         target="colyseus",
-        argv=(str(ROOT / "scripts" / "with-node"), "node", str(PEERS / "colyseus" / "server.mjs")),
+        argv=("node", str(PEERS / "colyseus" / "server.mjs")),
         environment=partial(_of_peer, variant),
         ready="ready: ",
         is_durable=variant != "memory",
@@ -166,6 +173,8 @@ class Running(AbstractContextManager["Running"]):
         self._folder = tempfile.TemporaryDirectory(prefix="holdfast-bench-", ignore_cleanup_errors=True)
         self.urls = self._databases.fresh()
         try:
+            program, *arguments = subject.argv
+            self._argv = [_node() if program == "node" else program, *arguments]
             if subject is OURS:
                 asyncio.run(migrations.up(self.urls.database_url))
             self.start()
@@ -187,7 +196,7 @@ class Running(AbstractContextManager["Running"]):
         environment = self.subject.environment(self.urls, self._port, self._settings)
         with at(self._cores), self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                self.subject.argv,
+                self._argv,
                 cwd=self._folder.name,
                 env=environment,
                 stdin=subprocess.DEVNULL,

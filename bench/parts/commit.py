@@ -16,8 +16,8 @@ import msgspec
 import uvloop
 
 from bench.generator import Load
+from bench.parts.base import START_S, Stage, Step
 from bench.places import at
-from bench.stage import START_S, Stage, Step
 from bench.subjects import OURS
 
 #: 20 actions a second: each alone in its flush.

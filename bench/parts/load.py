@@ -7,8 +7,8 @@ from functools import partial
 
 import msgspec
 
+from bench.parts.base import START_S, Stage, Step
 from bench.run import Figures
-from bench.stage import START_S, Stage, Step
 from bench.subjects import OURS, Subject
 
 

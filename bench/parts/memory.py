@@ -12,8 +12,8 @@ from functools import partial
 import msgspec
 
 from bench.generator import Load
+from bench.parts.base import START_S, Stage, Step
 from bench.run import measure
-from bench.stage import START_S, Stage, Step
 from bench.subjects import OURS, Subject
 
 #: Of an idle client: none comes due in the time.

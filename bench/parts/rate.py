@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from bench.generator import Load
+from bench.parts.base import START_S, Stage, Step
 from bench.run import Figures, measure
-from bench.stage import START_S, Stage, Step
 from bench.subjects import OURS, Running, Subject
 
 P99_MS_MAX = 50.0

@@ -17,10 +17,10 @@ import msgspec
 
 from bench.databases import fetch
 from bench.generator import Load, play
+from bench.parts.base import START_S, Stage, Step
 from bench.parts.rate import INTENT_RATE
 from bench.probe import first_ack
 from bench.ratios import Middle
-from bench.stage import START_S, Stage, Step
 from bench.subjects import OURS, Running, Subject
 
 ACTIONS = 100_000

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from functools import partial
 
 from bench.generator import Load
+from bench.parts.base import START_S, Stage, Step
 from bench.parts.load import told
 from bench.run import Figures
-from bench.stage import START_S, Stage, Step
 from bench.subjects import OURS
 
 ROOMS = (1, 10, 100, 1_000)

@@ -5,12 +5,12 @@ from msgspec import structs
 
 from bench.budget import verdicts
 from bench.comparison import Comparison, rows
+from bench.parts.base import Options
 from bench.parts.commit import Commit
 from bench.parts.load import Pair
 from bench.parts.memory import PerConnection
 from bench.parts.rate import Held
 from bench.ratios import Middle, Verdict, ratios
-from bench.stage import Options
 from server.tools.bots.result import Machine
 from tests.bench.figures import figures
 

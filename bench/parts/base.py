@@ -1,5 +1,5 @@
 """
-Stage: what all parts of the comparison share: the databases, the cores, how often and how long; and what a part is.
+Base: what all parts of the comparison share: the databases, the cores, how often and how long; and what a part is.
 
 A part is a list of steps, each with the time it should take, so that whoever waits can be told how long it still is.
 """
