@@ -18,7 +18,8 @@ const TARGET_CHARS_MAX = 64;
 const SNAPSHOT_EVERY = 1000;
 
 const isStep = (value) => value === -1 || value === 0 || value === 1;
-const isText = (value, charsMax) => typeof value === "string" && value.length <= charsMax;
+const isText = (value, charsMin, charsMax) =>
+  typeof value === "string" && value.length >= charsMin && value.length <= charsMax;
 
 /** By message: what of it is kept, or undefined if it is not of its form; and what becomes of it. */
 const INTENTS = {
@@ -32,7 +33,7 @@ const INTENTS = {
   },
   "intent.chat": {
     read: ({ text }) => {
-      const line = isText(text, Infinity) ? text.trim() : "";
+      const line = isText(text, 1, Infinity) ? text.trim() : "";
       return line !== "" && line.length <= CHAT_CHARS_MAX && !/\p{Cc}/u.test(line) ? { text: line } : undefined;
     },
     apply: () => undefined,
@@ -44,8 +45,8 @@ const INTENTS = {
   },
   "intent.action": {
     read: ({ action, target }) =>
-      isText(action, ACTION_CHARS_MAX) && (target === undefined || isText(target, TARGET_CHARS_MAX))
-        ? { action, target }
+      isText(action, 1, ACTION_CHARS_MAX) && (target == null || isText(target, 0, TARGET_CHARS_MAX))
+        ? { action, target: target ?? undefined }
         : undefined,
     apply: (room, own, { action, target }, touched) => act(room.state, own, action, target, touched),
     patch: plainOf.players,
@@ -83,7 +84,7 @@ export class Game extends Room {
   onJoin(client, { name }) {
     const [x, y] = anySpawn();
     const playerId = client.sessionId;
-    const called = isText(name, NAME_CHARS_MAX) && name !== "" ? name : "Guest";
+    const called = isText(name, 1, NAME_CHARS_MAX) ? name : "Guest";
     const about = { playerId, name: called, x, y, hp: HP_MAX, facing: 1, inventory: {}, connected: true };
     client.userData = new Session();
     this.state.players.set(client.sessionId, loadCharacter(about));
