@@ -1,5 +1,6 @@
-"""The decoder of Colyseus' state reads what the official encoders write, as the official clients do, and shares what it keeps."""
+"""The decoder of Colyseus' state reads what the official encoders write as the official clients do, and shares it."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -53,11 +54,14 @@ def test_states_are_those_of_the_official_client(vector: dict[str, Any], handsha
 
 @pytest.mark.parametrize(("vector", "handshake"), [each for each in VECTORS if each.values[0]["name"] in REFUSED])
 def test_a_body_that_can_not_be_followed_is_refused(vector: dict[str, Any], handshake: bytes) -> None:
-    with pytest.raises(Odd):
+    def follow() -> None:
         types = decode_reflection(handshake)
         refs = empty(types)
         for message in vector["messages"]:
             refs = decode(types, refs, bytes.fromhex(message))
+
+    with pytest.raises(Odd):
+        follow()
 
 
 def test_all_refused_vectors_exist() -> None:
@@ -68,10 +72,8 @@ def test_all_refused_vectors_exist() -> None:
 def test_a_state_that_is_cut_off_is_read_or_refused_and_never_anything_else(end: int) -> None:
     vector = GIVEN["vectors"][0]
     types = decode_reflection(bytes.fromhex(vector["handshake_v5"]))
-    try:
+    with contextlib.suppress(Odd):
         decode(types, empty(types), bytes.fromhex(vector["messages"][0])[:end])
-    except Odd:
-        pass
 
 
 def test_structures_that_a_patch_does_not_touch_are_shared() -> None:

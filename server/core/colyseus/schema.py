@@ -1,8 +1,8 @@
 """
 Colyseus' state by schema: the operations and the fixed forms that both of its halves share.
 
-A state is a tree of structures, each with a number (its refId); a full state and a patch are the same grammar: blocks of
-operations, each block headed by `SWITCH` and the number of the structure it changes. Everything is little-endian. Source:
+A state is a tree of structures, each with a number (its refId). A full state and a patch have the same grammar: blocks
+of operations, each headed by `SWITCH` and the number of the structure it changes. Everything is little-endian. Source:
 the schema dossier's sections 3, 4 and 6, checked against the official encoders.
 """
 
