@@ -45,15 +45,17 @@ soak: $(PROJECT)
 	@.venv/bin/holdfast chaos run soak $(ARGS)
 
 # Holdfast beside its peers, about 20 minutes; some of it: make bench ARGS="load --peers colyseus-memory"
-bench: $(PROJECT) peers
+bench: $(PROJECT) $(COLYSEUS) $(SOCKETIO)
 	@.venv/bin/python -m bench $(ARGS)
-
-peers: $(COLYSEUS) $(SOCKETIO)
 
 # Times of the pieces of an action; the tests hold what they do, by counting.
 micro: $(PROJECT)
 	@.venv/bin/python -m pytest tests/micro/test_benchmarks.py -q --benchmark-enable --benchmark-disable-gc \
 	--benchmark-sort=fullname --benchmark-columns=min,median,iqr,rounds --benchmark-time-unit=us $(ARGS)
+
+# The same game on other servers, installed and held against ours.
+peers: $(PROJECT) $(COLYSEUS) $(SOCKETIO)
+	@.venv/bin/python -m pytest bench/peers -q
 
 simulate: $(PROJECT)
 	@.venv/bin/python -m tests.simulation $(ARGS)
@@ -73,6 +75,8 @@ lock: $(PACKAGES)
 	@$(COMPILE) --extra embedded --extra dev pyproject.toml -o requirements.lock
 	@$(COMPILE) pyproject.toml -o requirements-prod.lock
 	@scripts/with-node npm install --package-lock-only --omit-lockfile-registry-resolved
+	@$(COMPILE) bench/peers/socketio/requirements.in -o bench/peers/socketio/requirements.lock
+	@cd bench/peers/colyseus && NODE_MIN=22 ../../../scripts/with-node npm install --package-lock-only
 
 # The data in .holdfast/ is not ours to clean.
 clean:
@@ -98,20 +102,20 @@ $(NODE_MODULES): $(PACKAGES) package-lock.json
 	@scripts/with-node npm ci --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
 	@touch $@
 
-# The peers have packages of their own: what they need is nothing that the server should ever see.
-$(COLYSEUS): $(PACKAGES) bench/peers/colyseus/package-lock.json
-	@echo "· Colyseus, to compare with (about 10 s, once)"
-	@scripts/with-node npm ci --prefix bench/peers/colyseus --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
-	@touch $@
-
-$(SOCKETIO): $(PACKAGES) bench/peers/socketio/requirements.lock
-	@echo "· python-socketio, to compare with (about 10 s, once)"
-	@.venv/bin/python -m venv --clear --without-pip bench/peers/socketio/.venv
-	@.venv/bin/python -m pip --python bench/peers/socketio/.venv/bin/python install --quiet --disable-pip-version-check \
-	--require-hashes -r bench/peers/socketio/requirements.lock
-	@touch $@
-
 $(PAGE): $(NODE_MODULES) $(PAGE_SOURCES)
 	@echo "· the page"
 	@scripts/with-node npm run build --silent --workspace server/web >/dev/null
+	@touch $@
+
+$(COLYSEUS): $(PACKAGES) bench/peers/colyseus/package-lock.json
+	@echo "· Colyseus (about 5 s, once)"
+	@cd bench/peers/colyseus && NODE_MIN=22 ../../../scripts/with-node npm ci --loglevel=error >/dev/null
+	@touch $@
+
+# By the pip of ours: the Python of some systems makes no environment with one.
+$(SOCKETIO): $(PACKAGES) bench/peers/socketio/requirements.lock
+	@echo "· python-socketio (about 10 s, once)"
+	@.venv/bin/python -m venv --clear --without-pip bench/peers/socketio/.venv
+	@.venv/bin/python -m pip --python bench/peers/socketio/.venv install --quiet --disable-pip-version-check \
+		--require-hashes -r bench/peers/socketio/requirements.lock
 	@touch $@

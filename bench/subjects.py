@@ -88,12 +88,13 @@ def _of_peer(variant: str, urls: Urls, port: int, settings: Settings) -> dict[st
 def _node() -> str:
     """Node.js, the machine's or the package's. Looked for once, and not at each start: that would count as starting."""
     looks = [str(ROOT / "scripts" / "with-node"), "sh", "-c", "command -v node"]
-    return subprocess.run(looks, stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
+    asked = {**os.environ, "NODE_MIN": "22"}  # as Colyseus does
+    return subprocess.run(looks, env=asked, stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
 
 
 def _inherited() -> dict[str, str]:
     """No setting of whoever started the comparison changes a server."""
-    strange = ("HOLDFAST_", "PORT", "VARIANT", "DATABASE_URL", "NODE_OPTIONS")
+    strange = ("HOLDFAST_", "PORT", "VARIANT", "DATABASE_URL", "INTENT_RATE", "NODE_", "PYTHON")
     return {name: value for name, value in {**os.environ}.items() if not name.startswith(strange)}
 
 
