@@ -33,7 +33,8 @@ class Load(msgspec.Struct, frozen=True):
     room: str = "game"
 
     def __str__(self) -> str:
-        return f"{self.clients:,} clients in {self.rooms:,} rooms at {self.rate_hz:g}/s"
+        rooms = "1 room" if self.rooms == 1 else f"{self.rooms:,} rooms"
+        return f"{self.clients:,} clients in {rooms} at {self.rate_hz:g}/s"
 
     @property
     def takes_s(self) -> float:
@@ -45,11 +46,11 @@ class GeneratorFailed(Exception):
     """The bots came to no result; the text is the end of what they said."""
 
 
-def play(url: str, target: Target, load: Load, cores: Cores) -> Result:
-    """One run of the bots from these cores. Raises GeneratorFailed."""
+def play(url: str, target: Target, load: Load, cores: Cores, acks: Path | None = None) -> Result:
+    """One run of the bots from these cores; every ack that they got goes to the file `acks`. Raises GeneratorFailed."""
     with tempfile.TemporaryDirectory(prefix="holdfast-bench-bots-") as folder:
         found, log = Path(folder) / "result.json", Path(folder) / "log"
-        flags = {
+        flags: dict[str, object] = {
             "--url": url,
             "--target": target,
             "--room": load.room,
@@ -61,6 +62,8 @@ def play(url: str, target: Target, load: Load, cores: Cores) -> Result:
             "--model": "open",
             "--json": found,
         }
+        if acks is not None:
+            flags["--acks"] = acks
         argv = [*HOLDFAST, "bots", *(str(word) for flag in flags.items() for word in flag)]
         with at(cores), log.open("wb") as output:
             process = subprocess.Popen(

@@ -11,21 +11,17 @@ from pathlib import Path
 import msgspec
 
 from bench.databases import fetch
+from server.tools.bots.result import Ack
 
 _ROWS = "SELECT room_id, room_seq, session_id, seq FROM actions WHERE seq IS NOT NULL"
 
 
-class Ack(msgspec.Struct, frozen=True, array_like=True):
-    """What a bot was told: its intent is durable there."""
-
-    room_id: str
-    room_seq: int
-    session_id: str
-    seq: int
-
-
 def missing(database_url: str, acks: Path) -> list[Ack]:
     """The acks that are not there, in the order in which they were given."""
-    durable = {tuple(row) for row in asyncio.run(fetch(database_url, _ROWS))}
-    given = msgspec.json.Decoder(Ack).decode_lines(acks.read_bytes())
+    return asyncio.run(find_missing(database_url, acks))
+
+
+async def find_missing(database_url: str, acks: Path) -> list[Ack]:
+    durable = {tuple(row) for row in await fetch(database_url, _ROWS)}
+    given: list[Ack] = msgspec.json.Decoder(Ack).decode_lines(acks.read_bytes())
     return [ack for ack in given if (ack.room_id, ack.room_seq, ack.session_id, ack.seq) not in durable]

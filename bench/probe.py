@@ -12,7 +12,7 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from contracts.intents import Move
 from server.core.colyseus.frames import Opcode
-from server.tools.chaos import http
+from server.tools import http
 from server.tools.wire import JOIN_BYTE, Message, read, room_data
 
 ACK_S = 60.0

@@ -8,8 +8,9 @@ databases is read all along, and what they used in that very time is worked out 
 import msgspec
 
 from bench.generator import Load, play
+from bench.journal import missing
 from bench.places import Places
-from bench.subjects import Running
+from bench.subjects import OURS, Running
 from bench.usage import Meter
 from server.tools.bots.result import Result, Spread
 
@@ -53,14 +54,18 @@ class Figures(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def measure(running: Running, load: Load, places: Places) -> Figures:
-    """Let the bots play on a server that runs. Raises GeneratorFailed."""
+    """Let the bots play on a server that runs; ours must have in PostgreSQL all that it acked. Raises GeneratorFailed."""
     trees = {
         "server": running.processes,
         "database": running.database_processes,
         "cache": running.cache_processes,
     }
+    acks = running.folder / "acks" if running.subject is OURS else None
     with Meter(trees, of_memory="server") as meter:
-        result = play(running.url, running.subject.target, load, places.load)
+        result = play(running.url, running.subject.target, load, places.load, acks)
+    problems = _problems(result)
+    if acks is not None and (lost := missing(running.urls.database_url, acks)):
+        problems.append(f"{len(lost)} acks are not in PostgreSQL at their roomSeq, such as {lost[0]}")
     begin = result.started_at / 1000
     end = begin + result.seconds
     used = {name: meter.cpu_s(name, begin, end) for name in trees}
@@ -87,7 +92,7 @@ def measure(running: Running, load: Load, places: Places) -> Figures:
         unanswered=result.unanswered,
         rejected=result.rejected,
         errors=result.errors,
-        problems=_problems(result),
+        problems=problems,
     )
 
 

@@ -198,7 +198,7 @@ class Running(AbstractContextManager["Running"]):
         with at(self._cores), self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 self._argv,
-                cwd=self._folder.name,
+                cwd=self.folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -230,6 +230,11 @@ class Running(AbstractContextManager["Running"]):
         return Tree(self._databases.valkey_pids)
 
     @property
+    def folder(self) -> Path:
+        """For what is of this run alone; gone with it."""
+        return Path(self._folder.name)
+
+    @property
     def last_words(self) -> str:
         return self._log.read_text(errors="replace")[-_LAST_WORDS_CHARS:]
 
@@ -240,7 +245,7 @@ class Running(AbstractContextManager["Running"]):
 
     @property
     def _log(self) -> Path:
-        return Path(self._folder.name) / "server.log"
+        return self.folder / "server.log"
 
     def _said(self) -> str | None:
         for line in self._log.read_text(errors="replace").splitlines():

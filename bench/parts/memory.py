@@ -16,8 +16,6 @@ from bench.parts.base import START_S, Stage, Step
 from bench.run import measure
 from bench.subjects import OURS, Subject
 
-#: Of an idle client: none comes due in the time.
-IDLE_HZ = 0.001
 IDLE_CLIENTS_FACTOR = 2
 SECONDS = 4.0
 
@@ -53,7 +51,7 @@ class MemoryPart:
     @property
     def _idle(self) -> Load:
         options = self._stage.options
-        return Load(options.clients * IDLE_CLIENTS_FACTOR, options.rooms, IDLE_HZ, SECONDS, 1.0)
+        return Load(options.clients * IDLE_CLIENTS_FACTOR, options.rooms, 0, SECONDS, 1.0)
 
     @property
     def _playing(self) -> Load:
