@@ -6,6 +6,7 @@ was committed, past the server.
 """
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -18,10 +19,10 @@ _ROWS = "SELECT room_id, room_seq, session_id, seq FROM actions WHERE seq IS NOT
 
 def missing(database_url: str, acks: Path) -> list[Ack]:
     """The acks that are not there, in the order in which they were given."""
-    return asyncio.run(find_missing(database_url, acks))
-
-
-async def find_missing(database_url: str, acks: Path) -> list[Ack]:
-    durable = {tuple(row) for row in await fetch(database_url, _ROWS)}
     given: list[Ack] = msgspec.json.Decoder(Ack).decode_lines(acks.read_bytes())
+    return asyncio.run(find_missing(database_url, given))
+
+
+async def find_missing(database_url: str, given: Sequence[Ack]) -> list[Ack]:
+    durable = {tuple(row) for row in await fetch(database_url, _ROWS)}
     return [ack for ack in given if (ack.room_id, ack.room_seq, ack.session_id, ack.seq) not in durable]

@@ -54,7 +54,7 @@ class Figures(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def measure(running: Running, load: Load, places: Places) -> Figures:
-    """Let the bots play on a server that runs; ours must have in PostgreSQL all that it acked. Raises GeneratorFailed."""
+    """Let the bots play on a server; ours must have all that it acked in PostgreSQL. Raises GeneratorFailed."""
     trees = {
         "server": running.processes,
         "database": running.database_processes,
