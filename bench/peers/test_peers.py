@@ -170,6 +170,22 @@ async def test_a_room_is_back_after_kill_9(served: Served, client: Puppet) -> No
     assert (await eve.ask("intent.move", dx=1, dy=0))["status"] == "applied"
 
 
+@pytest.mark.parametrize("served", DURABLE, indirect=True)
+async def test_an_ack_waits_for_its_commit(served: Served, client: Puppet) -> None:
+    ada, _ = await two(served, client, served.start())
+    connection = await asyncpg.connect(served.database_url)
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE actions IN ACCESS EXCLUSIVE MODE")
+        asked = asyncio.create_task(ada.ask("intent.move", dx=1, dy=0))
+        # What is not kept is judged and answered all the same.
+        await ada.send("intent.move", {"seq": 999, "dx": 1, "dy": 0})
+        assert (await ada.outcome(999))["code"] == "gap"
+        await asyncio.sleep(0.3)
+        assert not asked.done()
+    assert (await asked)["status"] == "applied"
+    await connection.close()
+
+
 # -- the scenario -----------------------------------------------------------------------------------------------------
 
 
