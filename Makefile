@@ -66,8 +66,10 @@ types: $(PROJECT)
 # Strict: a package the registry says nothing about counts as not audited. Both are asked, whatever the first says.
 audit: $(PACKAGES)
 	@status=0; \
-	.venv/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock -r requirements-prod.lock || status=1; \
+	.venv/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock -r requirements-prod.lock \
+		-r bench/peers/socketio/requirements.lock || status=1; \
 	scripts/with-node npm audit --package-lock-only || status=1; \
+	(cd bench/peers/colyseus && NODE_MIN=22 ../../../scripts/with-node npm audit --package-lock-only) || status=1; \
 	[ $$status = 0 ] || echo "· NOT CLEAN: a vulnerability is known, or a registry does not answer such questions; see above"; \
 	exit $$status
 

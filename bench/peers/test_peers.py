@@ -27,13 +27,15 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 COLYSEUS = (str(HERE / "colyseus" / "serve"),)
 SOCKETIO = (str(HERE / "socketio" / "serve"),)
-HOLDFAST = (sys.executable, "-c", "from server.cli import main; main()", "serve")
+HOLDFAST = (sys.executable, "-c", "from server.cli import main; main()")
 SDK = (str(ROOT / "scripts" / "with-node"), "node", str(HERE / "colyseus" / "puppet.mjs"))
 SOCKETIO_CLIENT = (str(HERE / "socketio" / ".venv" / "bin" / "python"), str(HERE / "socketio" / "puppet.py"))
 WAIT_S = 30.0
 
 
 class Kind(NamedTuple):
+    #: As the bots call it.
+    target: str
     server: tuple[str, ...]
     client: tuple[str, ...]
     variant: str = ""
@@ -44,14 +46,14 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "holdfast": Kind(HOLDFAST, SDK),
-    "colyseus-memory": Kind(COLYSEUS, SDK, "memory"),
-    "colyseus-insert": Kind(COLYSEUS, SDK, "insert"),
-    "colyseus-batched": Kind(COLYSEUS, SDK, "batched"),
-    "socketio-memory": Kind(SOCKETIO, SOCKETIO_CLIENT, "memory"),
-    "socketio-batched": Kind(SOCKETIO, SOCKETIO_CLIENT, "batched"),
+    "holdfast": Kind("holdfast", (*HOLDFAST, "serve"), SDK),
+    "colyseus-memory": Kind("colyseus", COLYSEUS, SDK, "memory"),
+    "colyseus-insert": Kind("colyseus", COLYSEUS, SDK, "insert"),
+    "colyseus-batched": Kind("colyseus", COLYSEUS, SDK, "batched"),
+    "socketio-memory": Kind("socketio", SOCKETIO, SOCKETIO_CLIENT, "memory"),
+    "socketio-batched": Kind("socketio", SOCKETIO, SOCKETIO_CLIENT, "batched"),
 }
-PEERS = {name: kind for name, kind in KINDS.items() if kind.server is not HOLDFAST}
+PEERS = {name: kind for name, kind in KINDS.items() if kind.target != "holdfast"}
 DURABLE = [name for name, kind in PEERS.items() if kind.is_durable]
 
 
@@ -92,7 +94,7 @@ def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @contextmanager
 def _served(name: str, database_url: str, folder: Path) -> Iterator[Served]:
     kind = KINDS[name]
-    if kind.server is HOLDFAST:
+    if kind.target == "holdfast":
         environment = {"HOLDFAST_PORT": "0", "HOLDFAST_DATA_DIR": str(folder / "data")}
     else:
         database = name.replace("-", "_")
@@ -125,7 +127,7 @@ async def client(served: Served) -> AsyncIterator[Puppet]:
 
 async def two(served: Served, client: Puppet, url: str) -> tuple[Player, Player]:
     """Ada made the room, Bob is in it as well, and each sees the other."""
-    ours = {"protocolVersion": "1", "seed": SEED} if served.kind.server is HOLDFAST else {}
+    ours = {"protocolVersion": "1", "seed": SEED} if served.kind.target == "holdfast" else {}
     ada = await client.join(url, None, {**ours, "name": "Ada"})
     bob = await client.join(url, ada.room_id, {**ours, "name": "Bob"})
     for player in (ada, bob):
@@ -157,7 +159,7 @@ async def test_a_room_is_back_after_kill_9(served: Served, client: Puppet) -> No
     before = await ada.state()
     served.end(signal.SIGKILL)
     url = served.start()
-    if served.kind.server is SOCKETIO:
+    if served.kind.target == "socketio":
         eve = await client.join(url, ada.room_id, {"name": "Eve"})
     else:
         eve = await client.join(url, None, {"name": "Eve", "restore": ada.room_id})
@@ -168,6 +170,40 @@ async def test_a_room_is_back_after_kill_9(served: Served, client: Puppet) -> No
         character["connected"] = False
     assert after == before
     assert (await eve.ask("intent.move", dx=1, dy=0))["status"] == "applied"
+
+
+@pytest.mark.parametrize("served", DURABLE, indirect=True)
+async def test_an_ack_waits_for_its_commit(served: Served, client: Puppet) -> None:
+    ada, _ = await two(served, client, served.start())
+    connection = await asyncpg.connect(served.database_url)
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE actions IN ACCESS EXCLUSIVE MODE")
+        asked = asyncio.create_task(ada.ask("intent.move", dx=1, dy=0))
+        # What is not kept is judged and answered all the same.
+        await ada.send("intent.move", {"seq": 999, "dx": 1, "dy": 0})
+        assert (await ada.outcome(999))["code"] == "gap"
+        await asyncio.sleep(0.3)
+        assert not asked.done()
+    assert (await asked)["status"] == "applied"
+    await connection.close()
+
+
+@pytest.mark.parametrize("served", PEERS, indirect=True)
+async def test_bots_find_nothing_wrong(served: Served) -> None:
+    """They see more than the scenario: order and numbers of every ack, and that no state differs from the server's."""
+    url = served.start()
+    flags = ["--url", url, "--target", served.kind.target, "--clients", "12", "--rooms", "3", "--duration", "2s"]
+    bots = await asyncio.create_subprocess_exec(
+        *HOLDFAST,
+        "bots",
+        *flags,
+        "--assert",
+        "rejected == 0",
+        "--assert",
+        "acked > 200",
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    assert await bots.wait() == 0
 
 
 # -- the scenario -----------------------------------------------------------------------------------------------------

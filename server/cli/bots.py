@@ -29,7 +29,9 @@ def bots(
     model: Annotated[
         Literal["open", "closed"], typer.Option(help="open: sent when due, whatever came before; closed: one at a time")
     ] = "open",
-    target: Annotated[Literal["holdfast", "colyseus"], typer.Option(help="what kind of server it is")] = "holdfast",
+    target: Annotated[
+        Literal["holdfast", "colyseus", "socketio"], typer.Option(help="what kind of server it is")
+    ] = "holdfast",
     seed: Annotated[int, typer.Option(help="decides all that is left to chance")] = 1,
     claims: Annotated[
         list[str] | None, typer.Option("--assert", help="such as 'ack.p99<50ms' or lost==0; as many as wanted")

@@ -1,4 +1,4 @@
-"""The peers' world is ours."""
+"""The world that peers have in `make bench` is what our room makes of its seed."""
 
 import json
 
