@@ -1,75 +1,55 @@
 """
-Probe: one client that joins one room and moves once, to see when a server acks again.
+Probe: one bot that comes back to a room and moves once, to see when the server acks there again.
 """
 
 import asyncio
 import time
-from collections.abc import Mapping
-from typing import Any
-from urllib.parse import urlencode
+from random import Random
 
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from server.tools.bots.bot import Bot
+from server.tools.bots.colyseus import Colyseus
+from server.tools.bots.courses import COURSES
+from server.tools.bots.dialect import Busy, Dialect, Refused, Seat
+from server.tools.bots.holdfast import Holdfast
+from server.tools.bots.line import dial
+from server.tools.bots.matchmaking import seat_at
+from server.tools.bots.result import Target
+from server.tools.bots.room import Room
+from server.tools.bots.socketio import SocketIo
+from server.tools.bots.tally import Tally
 
-from contracts.intents import Move
-from server.core.colyseus.frames import Opcode
-from server.tools import http
-from server.tools.wire import JOIN_BYTE, Message, read, room_data
-
-ACK_S = 60.0
+ACK_S = 30.0
+_LOOK_S = 0.001
 
 
 class NoAck(Exception):
     """The room could not be joined, or nothing was acked in time."""
 
 
-async def first_ack(url: str, place: str, options: Mapping[str, Any], *, as_guest: bool) -> float:
-    """When (`time.perf_counter`) the first move was acked, of a client that takes its seat at `place`, such as
-    `joinById/<room>`. Raises NoAck."""
-    given = dict(options)
-    if as_guest:
-        given["accessToken"] = (await http.post(f"{url}/api/auth/guest", {})).body["accessToken"]
-    answer = await http.post(f"{url}/matchmake/{place}", given)
-    if answer.status != 200:
-        raise NoAck(f"no seat: {answer.content.decode(errors='replace')}")
-    seat = answer.body
-    path = f"{seat['processId']}/{seat['roomId']}?{urlencode({'sessionId': seat['sessionId']})}"
-    client = _Client()
-    wire, _ = await ws_connect(lambda: client, f"{url.replace('http', 'ws', 1)}/{path}")
+async def first_ack(url: str, target: Target, room_id: str) -> float:
+    """When, by `time.perf_counter`, the first move in that room was acked. Raises NoAck."""
+    dialect: Dialect = {"holdfast": Holdfast, "colyseus": Colyseus, "socketio": SocketIo}[target](url)
+    tally = Tally()
     try:
-        async with asyncio.timeout(ACK_S):
-            return await client.acked
-    except TimeoutError:
-        raise NoAck(f"nothing was acked within {ACK_S:g} s") from None
+        seat = await _seat(url, dialect, room_id)
+        bot = Bot(Room(room_id, tally), seat, dialect, COURSES["game"](Random(0)), tally, None)
+        line = await dial(bot, dialect, tally)
+    except (OSError, Busy, Refused) as problem:
+        raise NoAck(str(problem)) from problem
+    try:
+        now = time.perf_counter()
+        bot.turn(now, now)
+        while not tally.all_acked:
+            if tally.all_rejected or tally.problems or time.perf_counter() - now > ACK_S:
+                raise NoAck(f"the move had no ack: {tally.newest_problem or 'rejected, or in vain'}")
+            await asyncio.sleep(_LOOK_S)
+        return time.perf_counter()
     finally:
-        wire.disconnect()
+        line.cut()
 
 
-class _Client(WSListener):
-    """Moves as soon as it is in. The tile it enters by has open ones around it."""
-
-    def __init__(self) -> None:
-        self.acked: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.msg_type is not WSMsgType.BINARY:
-            return
-        payload = frame.get_payload_as_bytes()
-        if payload[0] == Opcode.JOIN_ROOM:
-            transport.send(WSMsgType.BINARY, JOIN_BYTE)
-            transport.send(WSMsgType.BINARY, room_data(Move.TYPE, {"seq": 1, "dx": 1, "dy": 0}))
-        elif payload[0] == Opcode.ROOM_DATA:
-            heard = read(payload)
-            if isinstance(heard, Message) and heard.type in ("event.ack", "event.reject"):
-                self._hear(heard)
-
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
-        if not self.acked.done():
-            self.acked.set_exception(NoAck("the connection broke off"))
-
-    def _hear(self, heard: Message) -> None:
-        if self.acked.done() or heard.body.get("kind") == "handshake":
-            return
-        if heard.type == "event.ack":
-            self.acked.set_result(time.perf_counter())
-        else:
-            self.acked.set_exception(NoAck(f"the move was refused: {heard.body}"))
+async def _seat(url: str, dialect: Dialect, room_id: str) -> Seat:
+    """Rooms of ours and of Socket.IO's are there for who asks; those of Colyseus are made, and told what from."""
+    if isinstance(dialect, Colyseus):
+        return await seat_at(url, "create/game", {"restore": room_id})
+    return await dialect.seat("game", room_id)

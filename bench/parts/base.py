@@ -12,11 +12,12 @@ import msgspec
 from bench.databases import Databases
 from bench.generator import GeneratorFailed, Load
 from bench.places import Places
+from bench.probe import NoAck
 from bench.run import Figures, measure
 from bench.subjects import DidNotStart, Running, Subject
 
 #: What a step may raise that spoils this step alone.
-SPOILED = (DidNotStart, GeneratorFailed)
+SPOILED = (DidNotStart, GeneratorFailed, NoAck)
 #: Starting and ending a server.
 START_S = 3.0
 

@@ -87,8 +87,6 @@ def _start_again(running: Running, room_id: str) -> tuple[float, float]:
     """Seconds from its start until it was ready, and until it acked in that room; it is dead again then."""
     begun = time.perf_counter()
     ready_s = running.start()
-    is_ours = running.subject is OURS
-    place, options = (f"joinById/{room_id}", {}) if is_ours else ("create/game", {"restore": room_id})
-    acked_at = asyncio.run(first_ack(running.url, place, options, as_guest=is_ours))
+    acked_at = asyncio.run(first_ack(running.url, running.subject.target, room_id))
     running.kill()
     return ready_s, acked_at - begun
