@@ -4,6 +4,7 @@ Probe: one bot that comes back to a room and moves once, to see when the server 
 
 import asyncio
 import time
+from collections.abc import Callable, Mapping
 from random import Random
 
 from server.tools.bots.bot import Bot
@@ -20,6 +21,11 @@ from server.tools.bots.tally import Tally
 
 ACK_S = 30.0
 _LOOK_S = 0.001
+_DIALECTS: Mapping[Target, Callable[[str], Dialect]] = {
+    "holdfast": Holdfast,
+    "colyseus": Colyseus,
+    "socketio": SocketIo,
+}
 
 
 class NoAck(Exception):
@@ -28,7 +34,7 @@ class NoAck(Exception):
 
 async def first_ack(url: str, target: Target, room_id: str) -> float:
     """When, by `time.perf_counter`, the first move in that room was acked. Raises NoAck."""
-    dialect: Dialect = {"holdfast": Holdfast, "colyseus": Colyseus, "socketio": SocketIo}[target](url)
+    dialect = _DIALECTS[target](url)
     tally = Tally()
     try:
         seat = await _seat(url, dialect, room_id)

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import cache, partial
 from pathlib import Path
@@ -89,7 +89,10 @@ def _node() -> str:
     """Node.js, the machine's or the package's. Looked for once, and not at each start: that would count as starting."""
     looks = [str(ROOT / "scripts" / "with-node"), "sh", "-c", "command -v node"]
     asked = {**os.environ, "NODE_MIN": "22"}  # as Colyseus does
-    return subprocess.run(looks, env=asked, stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
+    said = subprocess.run(looks, env=asked, capture_output=True, check=False, text=True)
+    if said.returncode != 0:
+        raise NotInstalled(f"Colyseus needs Node.js 22, and there is none: {said.stderr.strip()}. Run: make peers")
+    return said.stdout.strip()
 
 
 def _inherited() -> dict[str, str]:
@@ -146,12 +149,14 @@ SUBJECTS = {
 }
 
 
-def require(subjects: Iterable[Subject]) -> None:
+def require(subjects: Sequence[Subject]) -> None:
     """Raises NotInstalled, naming all that are not."""
     missing = [each for each in subjects if each.installed is not None and not each.installed.exists()]
     if missing:
         titles = "; ".join(each.title for each in missing)
         raise NotInstalled(f"not installed: {titles}. Run `make peers`, or leave them out: --peers none")
+    if any(each.argv[0] == "node" for each in subjects):
+        _node()
 
 
 class Running(AbstractContextManager["Running"]):
