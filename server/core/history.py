@@ -50,6 +50,8 @@ class Change(msgspec.Struct, gc=False):
 class History:
     def __init__(self, base_seq: int, base_epoch: int, entries_max: int, bytes_max: int) -> None:
         self.base_seq = base_seq
+        #: The last action applied.
+        self.last_seq = base_seq
         self._base_epoch = base_epoch
         self._entries_max = entries_max
         self._bytes_max = bytes_max
@@ -62,6 +64,7 @@ class History:
         assert change.room_seq == self.last_seq + 1, "a room's sequence has no gaps"
         self._changes.append(change)
         self._bytes += change.size_bytes
+        self.last_seq = change.room_seq
 
     def trim(self, keep_after: int) -> None:
         """Pack all, drop the oldest while a bound is passed; none after `keep_after`: those are still to be sent."""
@@ -81,6 +84,7 @@ class History:
         """Drop the changes after `room_seq`: they never became durable."""
         while self._changes and self._changes[-1].room_seq > room_seq:
             self._bytes -= self._changes.pop().size_bytes
+            self.last_seq -= 1
         self._packed_seq = min(self._packed_seq, room_seq)
 
     def recall(self, before: Sequence[Change]) -> bool:
@@ -97,10 +101,6 @@ class History:
             self._bytes += sum(change.size_bytes for change in changes)
             self.base_seq, self._base_epoch = base.room_seq, base.epoch
         return True
-
-    @property
-    def last_seq(self) -> int:
-        return self._changes[-1].room_seq if self._changes else self.base_seq
 
     def reaches(self, room_seq: int, epoch: int | None) -> bool:
         """Whether all after `room_seq` is here, and `epoch`, if told, is the journal's at that roomSeq."""

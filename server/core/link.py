@@ -16,6 +16,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import msgspec
+from mypy_extensions import mypyc_attr
 
 if TYPE_CHECKING:
     from server.core.seats import Seat
@@ -46,6 +47,7 @@ class Lag(msgspec.Struct, frozen=True):
     heard_seq: int
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Link(ABC):
     __slots__ = (
         "asked",

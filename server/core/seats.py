@@ -13,28 +13,10 @@ from collections.abc import Iterator
 import msgspec
 
 from server.core.link import Link
+from server.core.membership import Membership
 from server.core.rate import Bucket
 from server.core.sequence import IntentSequence
 from server.core.tokens import Tokens
-
-
-class Player(msgspec.Struct, frozen=True, rename="camel"):
-    """The authenticated person behind a session, as far as a room may know."""
-
-    player_id: str
-    name: str
-    role: str
-
-
-class Membership(msgspec.Struct, frozen=True, rename="camel"):
-    """What stays the same in a session's life; the cause in its join's entry."""
-
-    session_id: str
-    player: Player
-    #: As the client said at its join; None for a foreign client.
-    protocol_version: str | None = None
-    #: Whether it sends `session.resume` after each reconnect.
-    resumes: bool = False
 
 
 class RoomLimits(msgspec.Struct, frozen=True):
