@@ -115,6 +115,8 @@ class IntentSequence:
 
     def recent(self, count: int) -> dict[int, Outcome]:
         """The newest outcomes, oldest first."""
+        if not self._room_seqs:
+            return {}
         outcomes = ((seq, self._outcome(seq)) for seq in self._remembered())
         return dict([(seq, outcome) for seq, outcome in outcomes if outcome is not None][-count:])
 
