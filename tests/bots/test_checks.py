@@ -10,7 +10,7 @@ import pytest
 from server.core.colyseus.frames import join_room, parse, room_data
 from server.core.colyseus.records import unpack
 from server.tools.bots.bot import Bot
-from server.tools.bots.courses import Walk
+from server.tools.bots.courses import Walk, Wander
 from server.tools.bots.dialect import Seat
 from server.tools.bots.holdfast import Holdfast, folded
 from server.tools.bots.room import Room
@@ -304,6 +304,18 @@ def test_a_course_turns_back_after_a_reject() -> None:
     assert 0 == walk.missing({"players": {"me": {"x": at[0], "y": at[1]}}}, "me")
     assert 1 == walk.missing({"players": {"me": {"x": at[0] + 1, "y": at[1]}}}, "me")
     assert 1 == walk.missing({"players": {}}, "me")
+
+
+def test_a_course_over_a_field_stops_at_its_edge() -> None:
+    wander = Wander(Random(2))
+    wander.begin({"width": 5, "height": 5, "players": {"me": {"x": 4, "y": 0}}}, "me")
+    steps = [wander.ask() for _ in range(16)]
+    assert [1, 1] == [len(set(steps[:8])), len(set(steps[8:]))]
+    for step in ((1, 0), (0, -1), (-1, 1)):
+        wander.acked(step)
+    wander.rejected((1, 1))
+    assert 0 == wander.missing({"players": {"me": {"x": 3, "y": 1}}}, "me")
+    assert 2 == wander.missing({"players": {"me": {"x": 3, "y": 3}}}, "me")
 
 
 def test_folding_is_that_of_rfc_7386_and_changes_nothing_given() -> None:

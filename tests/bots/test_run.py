@@ -268,7 +268,7 @@ async def test_an_assertion_that_fails_ends_with_1(server: Server, tmp_path: Pat
         (("--duration", "soon"), ExitCode.USAGE, "--duration: expected a time"),
         (("--duration", "0"), ExitCode.USAGE, "--duration: expected more"),
         (("--rooms", 9, "--clients", 3), ExitCode.USAGE, "--rooms"),
-        (("--room", "chess"), ExitCode.USAGE, "the bots know counter and game"),
+        (("--room", "chess"), ExitCode.USAGE, "the bots know counter, game, plaza"),
         (("--url", "localhost:2567"), ExitCode.USAGE, "--url: expected such as"),
         (("--json", "/nowhere/result.json"), ExitCode.USAGE, "there is no folder"),
         (("--url", "http://127.0.0.1:1"), ExitCode.SERVER, "no server answers at http://127.0.0.1:1"),
