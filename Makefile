@@ -44,17 +44,18 @@ chaos: $(PROJECT)
 soak: $(PROJECT)
 	@.venv/bin/holdfast chaos run soak $(ARGS)
 
-bench: $(PROJECT)
-	@.venv/bin/python -m bench.acks $(ARGS)
-
-# The same game on other servers, installed and held against ours.
-peers: $(PROJECT) $(COLYSEUS) $(SOCKETIO)
-	@.venv/bin/python -m pytest bench/peers -q
+# Holdfast beside its peers, about 20 minutes; some of it: make bench ARGS="load --peers colyseus-memory"
+bench: $(PROJECT) $(COLYSEUS) $(SOCKETIO)
+	@.venv/bin/python -m bench $(ARGS)
 
 # Times of the pieces of an action; the tests hold what they do, by counting.
 micro: $(PROJECT)
 	@.venv/bin/python -m pytest tests/micro/test_benchmarks.py -q --benchmark-enable --benchmark-disable-gc \
 	--benchmark-sort=fullname --benchmark-columns=min,median,iqr,rounds --benchmark-time-unit=us $(ARGS)
+
+# The same game on other servers, installed and held against ours.
+peers: $(PROJECT) $(COLYSEUS) $(SOCKETIO)
+	@.venv/bin/python -m pytest bench/peers -q
 
 simulate: $(PROJECT)
 	@.venv/bin/python -m tests.simulation $(ARGS)
