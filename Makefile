@@ -19,7 +19,7 @@ FAST_TESTS := $(wildcard tests/architecture tests/contracts tests/core tests/roo
 COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: serve test check chaos soak simulate bench micro types audit lock clean
+.PHONY: serve test check chaos soak simulate bench sdk-bots micro types audit lock clean
 
 serve: $(PROJECT) $(PAGE)
 	@exec .venv/bin/holdfast serve $(ARGS)
@@ -44,6 +44,10 @@ soak: $(PROJECT)
 
 bench: $(PROJECT)
 	@.venv/bin/python -m bench.acks $(ARGS)
+
+# Real SDK clients, beside the bots: make sdk-bots ARGS="--clients 200 --kill-every 5"
+sdk-bots: $(PROJECT) $(NODE_MODULES)
+	@.venv/bin/python -m bench.sdk $(ARGS)
 
 # Times of the pieces of an action; the tests hold what they do, by counting.
 micro: $(PROJECT)
@@ -71,7 +75,7 @@ lock: $(PACKAGES)
 
 # The data in .holdfast/ is not ours to clean.
 clean:
-	@rm -rf .venv .setup node_modules server/web/node_modules web-client-types/node_modules tests/sdk/node_modules
+	@rm -rf .venv .setup node_modules server/web/node_modules web-client-types/node_modules tests/sdk/node_modules bench/sdk/node_modules
 	@rm -rf server/web/dist web-client-types/dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(PACKAGES): requirements.lock
