@@ -16,6 +16,8 @@ from bench.sdk import bots, clients, journal, table
 from bench.sdk.bots import BotsFailed
 from bench.sdk.clients import ClientsFailed, Found
 from bench.sdk.stage import OwnStage, Stage, own_stage
+from server.cli.endings import note, run
+from server.exit_codes import ExitCode
 from server.tools import http
 from server.tools.bots import html, machine
 from server.tools.bots.assertions import Assertion, BadAssertion, judge, parse
@@ -28,10 +30,14 @@ def main() -> int:
     """The exit status: 1 if a promise was broken or an assertion failed, 2 if the command was wrong."""
     given = _arguments()
     try:
-        return asyncio.run(_run(given))
-    except (BotsFailed, ClientsFailed, NodeFailed) as failed:
-        _note(str(failed))
-        return 1
+        return run(_run(given))
+    except (BotsFailed, ClientsFailed, NodeFailed, OSError) as failed:
+        note(str(failed))
+        return ExitCode.PROBLEM
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except asyncio.CancelledError:
+        return ExitCode.TERMINATED
 
 
 def _arguments() -> argparse.Namespace:
@@ -60,6 +66,8 @@ def _arguments() -> argparse.Namespace:
         parser.error("--kill-every needs a server of its own: leave --url out")
     if given.target != "holdfast" and given.url is None:
         parser.error("--target needs --url")
+    if min(given.rate, given.duration, 1 if given.kill_every is None else given.kill_every) <= 0 or given.warmup < 0:
+        parser.error("--rate, --duration, --kill-every: more than 0; --warmup: not less")
     if not 1 <= given.rooms <= given.clients:
         parser.error("--rooms: at least one client for each room")
     return given
@@ -88,18 +96,17 @@ async def _run(given: argparse.Namespace) -> int:
         )
         result = await _checked(stage, await _play(stage, plan, given.kill_every))
         result = msgspec.structs.replace(result, assertions=[judge(each, result) for each in given.assertions])
+        if given.json is not None:
+            given.json.write_bytes(msgspec.json.encode(result))
+        if given.report is not None:
+            given.report.write_text(html.render(result))
+        print(told(result), flush=True)
         witnesses = [("SDK clients", result)]
         if not given.alone and given.kill_every is None:
-            _note("· bots")
+            note("· bots")
             witnesses.append(("bots", await bots.play(plan)))
-    if given.json is not None:
-        given.json.write_bytes(msgspec.json.encode(result))
-    if given.report is not None:
-        given.report.write_text(html.render(result))
-    print(told(result))
-    if len(witnesses) > 1:
-        table.show(witnesses)
-    return 0 if all(_holds(each) for _, each in witnesses) else 1
+            table.show(witnesses)
+    return ExitCode.OK if all(_holds(each) for _, each in witnesses) else ExitCode.PROBLEM
 
 
 @asynccontextmanager
@@ -118,7 +125,7 @@ async def _play(stage: Stage, plan: Plan, kill_every_s: float | None) -> Found:
     killing: list[asyncio.Task[None]] = []
 
     def on_phase(phase: str) -> None:
-        _note(f"· SDK clients: {phase}")
+        note(f"· SDK clients: {phase}")
         if phase == "measuring" and kill_every_s is not None:
             assert isinstance(stage, OwnStage)
             killing.append(asyncio.create_task(stage.kill(kill_every_s, plan.duration_s)))
@@ -137,7 +144,7 @@ async def _checked(stage: Stage, found: Found) -> Result:
         return found.result
     durable = await journal.rows(stage.database_url, {ack.room_id for ack in found.acks})
     result = journal.compared(found, durable)
-    _note(
+    note(
         f"· journal: {len(durable & set(found.acks)):,} of {len(found.acks):,} acks are in PostgreSQL at their roomSeq"
     )
     return result
@@ -147,10 +154,6 @@ def _holds(result: Result) -> bool:
     """Every promise, and every assertion."""
     broken = result.lost + result.doubled + result.gaps + result.diverged + result.unanswered + result.problem_count
     return result.acked > 0 and broken == 0 and all(each.passed for each in result.assertions)
-
-
-def _note(words: str) -> None:
-    print(words, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

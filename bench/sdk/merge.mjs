@@ -2,11 +2,12 @@
 export function merge(target, patch) {
   if (!isObject(patch)) return patch;
   const merged = isObject(target) ? target : {};
-  for (const [key, value] of Object.entries(patch)) {
+  for (const key of Object.keys(patch)) {
+    const value = patch[key];
     if (value === null) delete merged[key];
-    else merged[key] = merge(merged[key], value);
+    else merged[key] = isObject(value) ? merge(merged[key], value) : value;
   }
   return merged;
 }
 
-const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
