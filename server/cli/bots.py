@@ -43,7 +43,7 @@ def bots(
     import msgspec
 
     from server.tools.bots.assertions import judge, parse
-    from server.tools.bots.plan import plan_of
+    from server.tools.bots.plan import BadPlan, plan_of
 
     assertions = [parse(claim) for claim in claims or ()]
     plan = plan_of(
@@ -58,6 +58,9 @@ def bots(
         model=model,
         seed=seed,
     )
+    for file in (report, None if json_to is None or json_to == STDOUT else Path(json_to)):
+        if file is not None and (file.is_dir() or not file.parent.is_dir()):
+            raise BadPlan(f"{file}: there is no folder for such a file")
     result = _measured(plan)
     result = msgspec.structs.replace(result, assertions=[judge(assertion, result) for assertion in assertions])
     _write(result, json_to, report)
@@ -68,12 +71,18 @@ def bots(
 def _measured(plan: "Plan") -> "Result":
     import uvloop
 
+    from server.ops.logs import configure_logs
     from server.tools.bots.machine import facts
+    from server.tools.bots.run import NothingMeasured
     from server.tools.bots.table import shown_on
 
+    configure_logs("console", "error", sys.stderr)
     machine = facts()  # before the load: it measures the disk
-    with shown_on(plan) as show:
-        return run(_stoppable(plan, machine, show), uvloop.new_event_loop)
+    try:
+        with shown_on(plan) as show:
+            return run(_stoppable(plan, machine, show), uvloop.new_event_loop)
+    except NothingMeasured:
+        raise KeyboardInterrupt from None
 
 
 async def _stoppable(plan: "Plan", machine: "Machine", show: "Callable[[Progress], None]") -> "Result":
@@ -83,15 +92,11 @@ async def _stoppable(plan: "Plan", machine: "Machine", show: "Callable[[Progress
 
     is_over = asyncio.Event()
     loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-    assert task is not None
 
     def interrupt() -> None:
-        if is_over.is_set():
-            loop.remove_signal_handler(signal.SIGINT)
-            raise KeyboardInterrupt
-        note("· ending: what was measured is checked and told; once more to end at once")
+        note("· ending: what was measured is checked and told; Ctrl-C once more ends at once")
         is_over.set()
+        loop.remove_signal_handler(signal.SIGINT)
 
     loop.add_signal_handler(signal.SIGINT, interrupt)
     return await run_bots(plan, dialect_of(plan), machine, show, is_over)

@@ -81,7 +81,7 @@ def _ending_of(problem: Exception) -> tuple[ExitCode, str] | None:
     from server.storage.migrations import SchemaRefused
     from server.tools.access import Unsignable
     from server.tools.bots.assertions import BadAssertion
-    from server.tools.bots.dialect import Busy, Refused
+    from server.tools.bots.dialect import NoSuchRoom, Refused
     from server.tools.bots.plan import BadPlan
     from server.tools.databases import NoData
     from server.tools.journal_reader import JournalBroken, NotFound
@@ -100,7 +100,7 @@ def _ending_of(problem: Exception) -> tuple[ExitCode, str] | None:
         Unsignable: ExitCode.USAGE,
         BadAssertion: ExitCode.USAGE,
         BadPlan: ExitCode.USAGE,
-        Busy: ExitCode.SERVER,
+        NoSuchRoom: ExitCode.NOT_FOUND,
         Refused: ExitCode.SERVER,
     }
     code = next((code for kind, code in codes.items() if isinstance(problem, kind)), None)

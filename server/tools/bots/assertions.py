@@ -91,7 +91,7 @@ def judge(assertion: Assertion, result: Result) -> Asserted:
     """A percentile of nothing is no number, and passes nothing."""
     value = _value(assertion, result)
     passed = value is not None and _OPERATORS[assertion.operator](value, assertion.limit)
-    return Asserted(text=assertion.text, value=value, passed=passed)
+    return Asserted(text=assertion.text, value=None if value is None else float(value), passed=passed)
 
 
 def names() -> str:

@@ -2,8 +2,8 @@
 Colyseus' dialect: the same matchmaking and messages, and a state by schema.
 
 JOIN_ROOM describes the types, ROOM_STATE is the whole state, and every ROOM_STATE_PATCH what has changed since. Nothing
-in them says a place in an order. A root field `roomSeq`, the number of the last action that the state shows, does: where
-a state has it, patches are checked and timed by it.
+in them says a place in an order. A root field `roomSeq`, the number of the last action that the state shows, does:
+where a state has it, patches are checked and timed by it.
 """
 
 from collections.abc import AsyncIterator

@@ -36,11 +36,11 @@ class Unreadable(Exception):
 
 
 class Refused(Exception):
-    """The server said no, for good: no such room, no seat, another version. The text is for people."""
+    """The server is not there, or said no for good: no seat, another version. The text is for people."""
 
-    def __init__(self, why: str, *, is_not_found: bool = False) -> None:
-        super().__init__(why)
-        self.is_not_found = is_not_found
+
+class NoSuchRoom(Refused):
+    """The server has no room of that name or id."""
 
 
 class Busy(Exception):

@@ -45,8 +45,7 @@ class Joiner:
         self._dials = asyncio.Semaphore(JOINS_AT_ONCE)
 
     async def join_all(self) -> None:
-        """As many rooms and bots as planned, or fewer once the run is over. Raises OSError, Busy and Refused where one
-        does not get in."""
+        """As many rooms and bots as planned, or fewer once the run is over. Raises Refused for one that is kept out."""
         plan = self._plan
         founders = await self._join_each([None] * plan.rooms)
         self.rooms = [bot.room for bot in founders]
@@ -83,7 +82,7 @@ class Joiner:
                 return await self._join_once(room)
             except (OSError, Busy) as problem:
                 if attempt == TRIES_MAX - 1:
-                    raise
+                    raise Refused(f"a bot did not get in by {TRIES_MAX} tries, the last: {problem}") from problem
                 self._tally.errors["joins that had to wait"] += 1
                 pause_s = problem.after_s if isinstance(problem, Busy) else TRY_AGAIN_S * 2**attempt
                 await asyncio.sleep(pause_s * self._random.uniform(0.5, 1.5))

@@ -19,7 +19,7 @@ from server.core.colyseus.primitives import Malformed, decode_number, decode_str
 from server.tools import http
 from server.tools.bots.bot import Bot
 from server.tools.bots.courses import Course, Values
-from server.tools.bots.dialect import Busy, Framer, Refused, Seat, Unreadable
+from server.tools.bots.dialect import Busy, Framer, NoSuchRoom, Refused, Seat, Unreadable
 from server.tools.wire import JOIN_BYTE, LEAVE_BYTE, pack
 
 ACK = header("event.ack")
@@ -86,7 +86,7 @@ def said(answer: http.Answer, what: str) -> dict[str, Any]:
     why = f"{what}: {answer.status} {words or 'without a reason'}"
     if answer.status in _BUSY:
         raise Busy(why, float(answer.headers.get("retry-after", _BUSY_S)))
-    raise Refused(why, is_not_found=answer.status in _NOT_FOUND)
+    raise (NoSuchRoom if answer.status in _NOT_FOUND else Refused)(why)
 
 
 def socket_url(seat: Seat, token: str | None) -> str:

@@ -37,7 +37,7 @@ def plan_of(
         raise BadPlan(f"--room: the bots know {' and '.join(sorted(COURSES))}, not {room!r}")
     if rooms > clients:
         raise BadPlan(f"--rooms: each room is made by a bot, so at most as many as --clients ({clients}), got {rooms}")
-    measured_s = seconds(duration)
+    measured_s = seconds("--duration", duration)
     if not measured_s:
         raise BadPlan("--duration: expected more than nothing")
     return Plan(
@@ -48,15 +48,15 @@ def plan_of(
         clients=clients,
         rate_hz=rate_hz,
         duration_s=measured_s,
-        warmup_s=seconds(warmup),
+        warmup_s=seconds("--warmup", warmup),
         model=model,
         seed=seed,
     )
 
 
-def seconds(text: str) -> float:
+def seconds(flag: str, text: str) -> float:
     """Of `30`, `30s`, `1.5m`. Raises BadPlan."""
     found = _DURATION.fullmatch(text.strip())
     if found is None:
-        raise BadPlan(f"expected a time such as 30, 30s or 2m, got {text!r}")
+        raise BadPlan(f"{flag}: expected a time such as 30, 30s or 2m, got {text!r}")
     return float(found[1]) * _SECONDS[found[2]]

@@ -16,7 +16,7 @@ from server.runtime.garbage import set_start_aside
 from server.runtime.tasks import Tasks
 from server.tools.bots.bot import Bot
 from server.tools.bots.checking import check
-from server.tools.bots.dialect import Dialect
+from server.tools.bots.dialect import Dialect, Refused
 from server.tools.bots.joining import Joiner
 from server.tools.bots.result import Machine, Plan, Progress, Result
 from server.tools.bots.schedule import Schedule
@@ -45,11 +45,13 @@ async def run(
     """
     The whole run; its assertions are the caller's. Setting `is_over` ends the load early, and what was measured counts.
 
-    Raises OSError, Busy and Refused where the server is not there or does not let all bots in, NothingMeasured where it
-    was ended too early.
+    Raises Refused where the server is not there or does not let all bots in, NothingMeasured where it was too early.
     """
     allow_many_files()
-    server = await dialect.version()
+    try:
+        server = await dialect.version()
+    except OSError as problem:
+        raise Refused(f"no server answers at {plan.url}: {problem or type(problem).__name__}") from problem
     tasks = Tasks(lambda name, error: is_over.set())
     load = _Load(plan, dialect, tasks, on_second, is_over)
     try:

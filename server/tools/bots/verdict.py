@@ -86,5 +86,7 @@ def _cautions(result: Result) -> list[str]:
 def found_by(asserted: Asserted) -> str:
     """What an assertion found, in the unit it was written in."""
     unit = re.search(r"(?<=\d)\s*(ms|s|%)$", asserted.text.strip())
+    if asserted.value is None:
+        return "nothing"
     value = figures.plain(asserted.value) if asserted.value.is_integer() else figures.number(asserted.value)
     return f"{value} {unit[1]}" if unit else value
