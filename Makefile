@@ -3,7 +3,7 @@
 .NOTPARALLEL:
 .SUFFIXES:
 
-# For `serve`, `bench`, `micro`, `chaos`, `soak` and `simulate`: make serve ARGS="--port 3000"
+# For `serve`, `bench`, `sdk-bots`, `micro`, `chaos`, `soak` and `simulate`: make serve ARGS="--port 3000"
 ARGS ?=
 # For `test`: make test TESTS=tests/core
 TESTS ?= tests
