@@ -12,14 +12,15 @@ import msgspec
 
 from contracts import limits
 from contracts.codes import Kind, RejectCode
+from server.core.event_record import EventRecord
 from server.core.history import Change, History
 from server.core.journal import Entry
+from server.core.membership import Membership
 from server.core.room import Room, RoomLimits
 from server.core.rules import Rules
-from server.core.seats import Membership, Seat
+from server.core.seats import Seat
 from server.core.sequence import Applied, IntentSequence, Outcome, Refused
 from server.core.state import apply_in_place, load, plain
-from server.core.step import EventRecord
 from server.core.tokens import Tokens
 
 TOKEN_HASH_BYTES = 32

@@ -19,11 +19,12 @@ from server.core.effects import Close, Conflated, Effect, LookUp, Recall, Return
 from server.core.history import History
 from server.core.journal import Entry
 from server.core.link import Link
+from server.core.membership import Membership, Player
 from server.core.permissions import CHAT
 from server.core.recovery import RoomSnapshot, change_of, recover
 from server.core.reject import Reject, illegal
 from server.core.room import Room, RoomLimits
-from server.core.seats import Membership, Player, Seat
+from server.core.seats import Seat
 from server.core.state import Map, State, Volatile, apply_in_place
 from server.core.step import Step
 from server.core.tokens import Dial

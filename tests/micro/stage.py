@@ -14,8 +14,8 @@ from server.core.effects import Effect
 from server.core.history import History
 from server.core.journal import Entry
 from server.core.link import Link
+from server.core.membership import Membership, Player
 from server.core.room import Room, RoomLimits
-from server.core.seats import Membership, Player
 from server.rooms.game import Game
 
 #: None of its bytes, as msgpack writes it, looks like the mark of a 64-bit integer (see `pack`).
