@@ -1,5 +1,6 @@
 """What a bot finds wrong in frames that are wrong on purpose."""
 
+import gc
 import time
 from random import Random
 from typing import Any
@@ -13,7 +14,7 @@ from server.tools.bots.bot import Bot
 from server.tools.bots.courses import Walk, Wander
 from server.tools.bots.dialect import Seat
 from server.tools.bots.holdfast import Holdfast, folded
-from server.tools.bots.room import Room
+from server.tools.bots.room import RECENT_MAX, REMEMBERED, Room, Stand
 from server.tools.bots.tally import Tally
 from server.tools.wire import JOIN_BYTE
 
@@ -97,6 +98,11 @@ class Table:
         counts = {name: getattr(self.tally, name) for name in ("lost", "doubled", "gaps", "diverged")}
         assert (self.tally.problem_count > 0) == any(counts.values()), self.tally.problems
         return {name: count for name, count in counts.items() if count}
+
+
+def stands() -> int:
+    gc.collect()
+    return sum(isinstance(each, Stand) for each in gc.get_objects())
 
 
 def read_sent(frame: bytes) -> tuple[Any, Any]:
@@ -236,6 +242,26 @@ def test_a_bot_that_is_back_says_where_it_stands_and_sends_what_is_open_again(ta
     table.ack(table.ada, 3, 13, "duplicate")
     assert ({}, 2, 1) == (table.wrong, table.tally.duplicates, table.tally.reconnects)
     table.ack(table.ada, 3, 15, "duplicate")
+    assert {"doubled": 1} == table.wrong
+
+
+def test_a_bot_that_is_away_does_not_hold_on_to_what_the_others_are_shown(table: Table) -> None:
+    assert table.ada.wire is not None
+    table.ada.disconnected(table.ada.wire, 1006)
+    before = stands()
+    for room_seq in range(10, 20):
+        table.delta(table.bob, room_seq, room_seq + 1, {"players": {"bob": {"x": room_seq}}})
+    # The frames of the last few are looked up by whoever stands elsewhere.
+    assert stands() - before <= RECENT_MAX + 1
+    assert (10, 20) == (table.ada.stand.room_seq, table.bob.stand.room_seq)
+
+
+def test_what_is_remembered_of_acks_does_not_grow_with_the_run(table: Table) -> None:
+    for seq in range(1, 3 * REMEMBERED):
+        table.room.acked(2 * seq, table.ada)
+        table.ada.acked_to = table.bob.acked_to = 2 * seq
+    assert len(table.room._acked) <= REMEMBERED + 1
+    table.room.acked(2 * seq, table.bob)
     assert {"doubled": 1} == table.wrong
 
 

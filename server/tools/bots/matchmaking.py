@@ -85,7 +85,8 @@ def said(answer: http.Answer, what: str) -> dict[str, Any]:
     if answer.status == 200 and isinstance(body, dict):
         return body
     words = body.get("message") or body.get("error") if isinstance(body, dict) else None
-    why = f"{what}: {answer.status} {words or 'without a reason'}"
+    is_text = isinstance(words, str) and words.isprintable()
+    why = f"{what}: {answer.status} {words if is_text else repr(words)}"
     if answer.status in _BUSY:
         raise Busy(why, float(answer.headers.get("retry-after", _BUSY_S)))
     raise (NoSuchRoom if answer.status in _NOT_FOUND else Refused)(why)
