@@ -12,10 +12,12 @@ from server.core.colyseus.frames import join_room, parse, room_data
 from server.core.colyseus.records import unpack
 from server.tools.bots.bot import Bot
 from server.tools.bots.courses import Walk, Wander
-from server.tools.bots.dialect import Seat
+from server.tools.bots.dialect import Busy, NoSuchRoom, Refused, Seat
 from server.tools.bots.holdfast import Holdfast, folded
+from server.tools.bots.matchmaking import said
 from server.tools.bots.room import RECENT_MAX, REMEMBERED, Room, Stand
 from server.tools.bots.tally import Tally
+from server.tools.http import Answer
 from server.tools.wire import JOIN_BYTE
 
 HERE = {"x": 5, "y": 5}
@@ -365,3 +367,21 @@ def test_folding_is_that_of_rfc_7386_and_changes_nothing_given() -> None:
     assert {"a": {"c": {"d": 2, "h": {"j": 3}}}, "e": [2], "f": {"g": 1}, "k": {}} == after
     assert copy == before
     assert before["f"] is after["f"]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "told"),
+    [
+        (429, b'{"code":429,"message":"too many"}', Busy, "429 too many"),
+        (503, b"", Busy, "503 None"),
+        (523, b'{"code":523,"message":"r is already full."}', Refused, "523 r is already full."),
+        (520, b'{"code":520,"error":"not defined"}', NoSuchRoom, "520 not defined"),
+        (409, b'{"code":"version_mismatch","message":"other\\u001b[2J"}', Refused, "409 'other\\x1b[2J'"),
+        (200, b"<html>", Refused, "200 None"),
+    ],
+)
+def test_what_matchmaking_says_is_told_in_its_words(status: int, body: bytes, kind: type[Exception], told: str) -> None:
+    with pytest.raises(kind) as refused:
+        said(Answer(status, {"retry-after": "7"}, body), "a seat")
+    assert (kind, f"a seat: {told}") == (type(refused.value), str(refused.value))
+    assert 7.0 == getattr(refused.value, "after_s", 7.0)
