@@ -119,14 +119,14 @@ class Joiner:
         shortest_s, longest_s = DIAL_AGAIN_S
         for attempt in range(1, DIALS_MAX + 1):
             await asyncio.sleep(min(longest_s, shortest_s * 2**attempt) * self._random.uniform(0.75, 1.25))
-            if bot.is_leaving:
+            if bot.is_leaving or bot.ended is not None:
                 return
             try:
                 async with self._dials:
                     self._lines[bot] = await dial(bot, self._dialect, self._tally)
                 return
             except Closed as closed:
-                if closed.code not in REDIALLED:
+                if closed.code not in REDIALLED and bot.ended is None:
                     self._tally.errors[f"closed {closed.code} instead of let in again"] += 1
                     bot.end(str(closed))
                     return
