@@ -394,3 +394,10 @@ def test_intents_are_written_as_the_sdk_writes_them(seq: int) -> None:
     for dx, dy in ((1, 0), (-1, 1), (1, 0)):
         expected = sdk_room_data("intent.move", {"seq": seq, "dx": dx, "dy": dy})
         assert expected == frame(seq, (dx, dy))
+
+
+def test_a_bot_that_is_lost_as_it_comes_in_ends_as_any_other(table: Table) -> None:
+    table.room.bots.remove(table.ada)
+    assert table.ada.wire is not None
+    table.ada.disconnected(table.ada.wire, 4002)
+    assert ("closed 4002", [table.bob]) == (table.ada.ended, table.room.bots)
