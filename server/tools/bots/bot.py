@@ -168,6 +168,7 @@ class Bot:
         if wire is not self.wire:
             return
         was_live, self.wire, self.is_live = self.is_live, None, False
+        self.stand = self.stand.apart()
         if not was_live or self.is_leaving:
             return
         self._tally.errors[f"closed {code}"] += 1
@@ -179,7 +180,8 @@ class Bot:
     def end(self, why: str) -> None:
         """It does not come back. What it was to see is seen by others."""
         self.ended = why
-        self.room.bots.remove(self)
+        if self in self.room.bots:  # not yet, where it is lost as it comes in
+            self.room.bots.remove(self)
         watched, self._watched = self._watched, []
         for room_seq, due in watched:
             self._have_seen(room_seq, due)
@@ -232,6 +234,7 @@ class Bot:
         if self._is_lost:
             return False
         self._is_lost = True
+        self.stand = self.stand.apart()
         self._tally.gaps += 1
         self._tally.wrong(f"{self}: {what} came at roomSeq {self.stand.room_seq}")
         return True
