@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 from html.parser import HTMLParser
 
@@ -126,3 +127,15 @@ def test_latencies_of_a_closed_model_come_with_a_warning() -> None:
     assert "no coordinated omission" in render(run())
     assert "no coordinated omission" not in closed
     assert "these latencies say nothing of a load that does not wait" in closed
+
+
+def test_a_second_that_was_no_second_long_is_drawn_as_a_rate() -> None:
+    whole, short = run(length_s=2).timeline
+    short = msgspec.structs.replace(short, at_s=1.5, sent=whole.sent // 2, acked=whole.acked // 2)
+    told = [
+        json.loads(value)
+        for name, value in Page(render(run(timeline=[whole, short]))).attributes
+        if name == "data-plot"
+    ]
+    sent = [words for _, _, words, _ in told[1]["places"]]
+    assert ["7,500", "7,500"] == sent

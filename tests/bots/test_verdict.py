@@ -4,7 +4,7 @@ import msgspec
 
 from server.tools.bots.result import Asserted, Result, Spread
 from server.tools.bots.verdict import found_by, verdict
-from tests.bots.runs import run
+from tests.bots.runs import PLAN, run
 
 
 def test_a_run_in_which_all_went_well_held_and_needs_no_caution() -> None:
@@ -46,3 +46,12 @@ def test_what_was_found_is_told_in_the_unit_that_was_asserted() -> None:
     assert "28.9 ms" == found_by(Asserted("ack.p99<50ms", 28.9, False))
     assert "1.24 %" == found_by(Asserted("rejected < 1 %", 1.2368, False))
     assert "3" == found_by(Asserted("lost==0", 3.0, False))
+
+
+def test_bots_that_only_look_on_need_no_acks() -> None:
+    assert verdict(run(acked=0, plan=msgspec.structs.replace(PLAN, rate_hz=0.0))).held
+
+
+def test_a_problem_is_enough_where_no_count_says_it() -> None:
+    found = verdict(run(problem_count=2, problems=["a", "b"], assertions=[]))
+    assert (False, "Problems were found", "2 problems listed") == (found.held, found.headline, found.promises)
