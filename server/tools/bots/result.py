@@ -94,8 +94,8 @@ class Asserted(msgspec.Struct, frozen=True):
     """One `--assert`, and whether it held."""
 
     text: str
-    #: What was found, in the assertion's unit.
-    value: float
+    #: What was found, in the unit of the assertion; None where nothing was counted, and then it did not pass.
+    value: float | None
     passed: bool
 
 

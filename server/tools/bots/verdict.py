@@ -90,9 +90,9 @@ def _cautions(result: Result) -> list[str]:
 
 
 def found_by(asserted: Asserted) -> str:
-    """What an assertion found, in the unit it was written in; `NOTHING` where nothing was counted."""
+    """What an assertion found, in the unit it was written in; "nothing" where nothing was counted."""
     if asserted.value is None:
-        return figures.NOTHING
+        return "nothing"
     unit = re.search(r"(?<=\d)\s*(ms|s|%)$", asserted.text.strip())
     is_whole = float(asserted.value).is_integer()
     value = figures.plain(asserted.value) if is_whole else figures.number(asserted.value)
