@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Protocol
 import msgspec
 
 from contracts.message import Intent
+from server.core.forms import Forms
 from server.core.reject import Reject
 from server.core.state import State
 from server.core.step import Step
@@ -30,6 +31,7 @@ class Rules(Protocol):
     max_clients: ClassVar[int]
     takes_characters: ClassVar[bool]
     handlers: ClassVar[Mapping[str, Handler]]
+    forms: ClassVar[Forms]
     state: State
 
     def on_create(self, step: Step, options: Mapping[str, Any]) -> None: ...
