@@ -63,7 +63,7 @@ class Walk:
 
     def ask(self) -> Values:
         x, y = self._ahead
-        step = self._random.choice(_WAYS) if x == y == 0 else (_toward_zero(x), _toward_zero(y))
+        step = _WAYS[int(self._random.random() * len(_WAYS))] if x == y == 0 else (_toward_zero(x), _toward_zero(y))
         self._ahead = (x + step[0], y + step[1])
         return step
 

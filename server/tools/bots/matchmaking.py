@@ -29,6 +29,8 @@ LEAVE = LEAVE_BYTE
 _BUSY = frozenset({429, 503})
 _NOT_FOUND = frozenset({404, 520, 521, 522})
 _BUSY_S = 1.0
+#: Values of a course whose bytes are kept.
+TAILS_MAX = 64
 
 
 class AckSaid(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -101,8 +103,16 @@ def framer_of(course: Course) -> Framer:
     names = b"".join(bytes((0xA0 | len(key),)) + key.encode() for key in keys)
     head = header(course.message_type) + b"\xd4\x72\x40" + bytes((0x90 | len(keys),)) + names
 
+    tails: dict[Values, bytes] = {}
+
     def frame(seq: int, values: Values) -> bytes:
-        return head + _number(seq) + b"".join([_number(value) for value in values])
+        # Nearly all courses have few different values.
+        tail = tails.get(values)
+        if tail is None:
+            tail = b"".join(map(_number, values))
+            if len(tails) < TAILS_MAX:
+                tails[values] = tail
+        return head + _number(seq) + tail
 
     return frame
 
