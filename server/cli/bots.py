@@ -13,7 +13,7 @@ from server.cli.endings import note, run
 from server.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from server.tools.bots.result import Machine, Plan, Progress, Result
+    from server.tools.bots.result import Ack, Machine, Plan, Progress, Result
 
 STDOUT = "-"
 
@@ -29,7 +29,9 @@ def bots(
     model: Annotated[
         Literal["open", "closed"], typer.Option(help="open: sent when due, whatever came before; closed: one at a time")
     ] = "open",
-    target: Annotated[Literal["holdfast", "colyseus"], typer.Option(help="what kind of server it is")] = "holdfast",
+    target: Annotated[
+        Literal["holdfast", "colyseus", "socketio"], typer.Option(help="what kind of server it is")
+    ] = "holdfast",
     seed: Annotated[int, typer.Option(help="decides all that is left to chance")] = 1,
     claims: Annotated[
         list[str] | None, typer.Option("--assert", help="such as 'ack.p99<50ms' or lost==0; as many as wanted")
@@ -38,6 +40,10 @@ def bots(
         str | None, typer.Option("--json", metavar="FILE", help="the result as JSON; - is stdout")
     ] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="the result as one page of HTML")] = None,
+    acks_to: Annotated[
+        Path | None,
+        typer.Option("--acks", metavar="FILE", help="every ack as a JSON line: room, roomSeq, session, number"),
+    ] = None,
 ) -> None:
     """Load a server with bots that check all they are told; exit status 1 if something or an assertion is wrong."""
     import msgspec
@@ -58,17 +64,20 @@ def bots(
         model=model,
         seed=seed,
     )
-    for file in (report, None if json_to is None or json_to == STDOUT else Path(json_to)):
+    for file in (report, acks_to, None if json_to is None or json_to == STDOUT else Path(json_to)):
         if file is not None and (file.is_dir() or not file.parent.is_dir()):
             raise BadPlan(f"{file}: there is no folder for such a file")
-    result = _measured(plan)
+    acks: list[Ack] | None = None if acks_to is None else []
+    result = _measured(plan, acks)
     result = msgspec.structs.replace(result, assertions=[judge(assertion, result) for assertion in assertions])
     _write(result, json_to, report)
+    if acks_to is not None and acks is not None:
+        acks_to.write_bytes(msgspec.json.Encoder().encode_lines(acks))
     if result.problem_count or not all(asserted.passed for asserted in result.assertions):
         raise typer.Exit(ExitCode.PROBLEM)
 
 
-def _measured(plan: "Plan") -> "Result":
+def _measured(plan: "Plan", acks: "list[Ack] | None") -> "Result":
     import uvloop
 
     from server.ops.logs import configure_logs
@@ -80,12 +89,14 @@ def _measured(plan: "Plan") -> "Result":
     machine = facts()  # before the load: it measures the disk
     try:
         with shown_on(plan) as show:
-            return run(_stoppable(plan, machine, show), uvloop.new_event_loop)
+            return run(_stoppable(plan, machine, show, acks), uvloop.new_event_loop)
     except NothingMeasured:
         raise KeyboardInterrupt from None
 
 
-async def _stoppable(plan: "Plan", machine: "Machine", show: "Callable[[Progress], None]") -> "Result":
+async def _stoppable(
+    plan: "Plan", machine: "Machine", show: "Callable[[Progress], None]", acks: "list[Ack] | None"
+) -> "Result":
     """Ctrl-C ends the load, and what was measured counts; a second one ends the run."""
     from server.tools.bots.dialects import dialect_of
     from server.tools.bots.run import run as run_bots
@@ -99,7 +110,7 @@ async def _stoppable(plan: "Plan", machine: "Machine", show: "Callable[[Progress
         loop.remove_signal_handler(signal.SIGINT)
 
     loop.add_signal_handler(signal.SIGINT, interrupt)
-    return await run_bots(plan, dialect_of(plan), machine, show, is_over)
+    return await run_bots(plan, dialect_of(plan), machine, show, is_over, acks)
 
 
 def _write(result: "Result", json_to: str | None, report: Path | None) -> None:

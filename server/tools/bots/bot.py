@@ -23,6 +23,7 @@ from picows import WSTransport
 
 from server.tools.bots.courses import Course, Values
 from server.tools.bots.dialect import Dialect, Seat, Unreadable
+from server.tools.bots.result import Ack
 from server.tools.bots.room import Room, Stand
 from server.tools.bots.tally import Tally
 from server.tools.wire import REDIALLED
@@ -259,6 +260,8 @@ class Bot:
         self.room.acked(room_seq, self)
         self.course.acked(intent.values)
         self._tally.told_ack(intent.due, now, is_duplicate=is_duplicate)
+        if self._tally.acks is not None:
+            self._tally.acks.append(Ack(self.room.room_id, room_seq, self.session_id, seq))
         self._have_seen(room_seq, intent.due)
         self._answered(seq, now)
 

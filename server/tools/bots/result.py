@@ -99,6 +99,15 @@ class Asserted(msgspec.Struct, frozen=True):
     passed: bool
 
 
+class Ack(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a bot was told, for `--acks`: this intent of the session is durable there."""
+
+    room_id: str
+    room_seq: int
+    session_id: str
+    seq: int
+
+
 class Result(msgspec.Struct, frozen=True, rename="camel"):
     """One run."""
 

@@ -18,7 +18,7 @@ from server.tools.bots.bot import Bot
 from server.tools.bots.checking import check
 from server.tools.bots.dialect import Dialect, Refused
 from server.tools.bots.joining import Joiner
-from server.tools.bots.result import Machine, Plan, Progress, Result
+from server.tools.bots.result import Ack, Machine, Plan, Progress, Result
 from server.tools.bots.schedule import Schedule
 from server.tools.bots.seconds import Seconds
 from server.tools.bots.tally import Tally
@@ -40,10 +40,16 @@ class NothingMeasured(Exception):
 
 
 async def run(
-    plan: Plan, dialect: Dialect, machine: Machine, on_second: Callable[[Progress], None], is_over: asyncio.Event
+    plan: Plan,
+    dialect: Dialect,
+    machine: Machine,
+    on_second: Callable[[Progress], None],
+    is_over: asyncio.Event,
+    acks: list[Ack] | None = None,
 ) -> Result:
     """
     The whole run; its assertions are the caller's. Setting `is_over` ends the load early, and what was measured counts.
+    Every ack, of the warm-up too, is added to `acks`.
 
     Raises Refused where the server is not there or does not let all bots in, NothingMeasured where it was too early.
     """
@@ -53,7 +59,7 @@ async def run(
     except OSError as problem:
         raise Refused(f"no server answers at {plan.url}: {problem or type(problem).__name__}") from problem
     tasks = Tasks(lambda name, error: is_over.set())
-    load = _Load(plan, dialect, tasks, on_second, is_over)
+    load = _Load(plan, dialect, tasks, on_second, is_over, acks)
     try:
         await load.join()
         await load.play()
@@ -78,11 +84,12 @@ class _Load:
         tasks: Tasks,
         on_second: Callable[[Progress], None],
         is_over: asyncio.Event,
+        acks: list[Ack] | None,
     ) -> None:
         self._plan = plan
         self._dialect = dialect
         self._is_over = is_over
-        self._tally = Tally()
+        self._tally = Tally(acks)
         self._joiner = Joiner(plan, dialect, self._tally, tasks, is_over)
         self._bots = self._joiner.bots
         self.seconds = Seconds(plan, self._tally, lambda: len(self._bots), on_second)

@@ -8,12 +8,14 @@ does not grow with the run.
 
 from collections import Counter
 
-from server.tools.bots.result import PROBLEMS_MAX, Second
+from server.tools.bots.result import PROBLEMS_MAX, Ack, Second
 from server.tools.bots.spread import Histogram, percentile
 
 
 class Tally:
-    def __init__(self) -> None:
+    def __init__(self, acks: list[Ack] | None = None) -> None:
+        """Every ack is added to `acks`; without it none is kept."""
+        self.acks = acks
         #: What is due in [from, to) is measured.
         self.measured_from = float("inf")
         self.measured_to = float("inf")
