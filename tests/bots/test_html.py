@@ -122,11 +122,11 @@ def test_a_run_without_acks_claims_nothing() -> None:
     assert "0 ms" not in page.texts["dd"]
 
 
-def test_latencies_of_a_closed_model_come_with_a_warning() -> None:
-    closed = render(run(plan=msgspec.structs.replace(PLAN, model="closed")))
-    assert "no coordinated omission" in render(run())
-    assert "no coordinated omission" not in closed
-    assert "these latencies say nothing of a load that does not wait" in closed
+def test_the_page_says_how_time_was_counted_in_each_model() -> None:
+    opened, closed = (render(run(plan=msgspec.structs.replace(PLAN, model=model))) for model in ("open", "closed"))
+    assert "not from when it could be sent" in opened
+    assert "Each bot had one intent open at a time" not in opened
+    assert "Each bot had one intent open at a time" in closed
 
 
 def test_a_second_that_was_no_second_long_is_drawn_as_a_rate() -> None:

@@ -99,6 +99,15 @@ async def test_what_the_server_refuses_is_counted_by_its_code(serve: Servers) ->
     assert result.sent == result.acked + result.rejected["rate_limited"]
 
 
+async def test_bots_that_are_told_to_wait_wait_and_get_in(serve: Servers) -> None:
+    """As many requests and sockets at once as two bots need."""
+    server = await serve(limit_loopback="true", http_rate=8, http_burst=5, connect_rate=4, connect_burst=2)
+    result, told = await played(plan(server.url, duration="0.5s"))
+    assert_nothing_wrong(result)
+    assert {"joins that had to wait"} == result.errors.keys()
+    assert 6 == told[-1].joined
+
+
 async def test_a_killed_server_loses_nothing_and_the_bots_come_back(serve: Servers) -> None:
     """Killed while intents are always on their way; the bots go on with the one that starts on its port."""
     server = await serve()
@@ -268,7 +277,7 @@ async def test_an_assertion_that_fails_ends_with_1(server: Server, tmp_path: Pat
         (("--duration", "soon"), ExitCode.USAGE, "--duration: expected a time"),
         (("--duration", "0"), ExitCode.USAGE, "--duration: expected more"),
         (("--rooms", 9, "--clients", 3), ExitCode.USAGE, "--rooms"),
-        (("--room", "chess"), ExitCode.USAGE, "the bots know counter and game"),
+        (("--room", "chess"), ExitCode.USAGE, "the bots know counter, game, plaza"),
         (("--url", "localhost:2567"), ExitCode.USAGE, "--url: expected such as"),
         (("--json", "/nowhere/result.json"), ExitCode.USAGE, "there is no folder"),
         (("--url", "http://127.0.0.1:1"), ExitCode.SERVER, "no server answers at http://127.0.0.1:1"),

@@ -168,6 +168,7 @@ class Bot:
         if wire is not self.wire:
             return
         was_live, self.wire, self.is_live = self.is_live, None, False
+        self.stand = self.stand.apart()
         if not was_live or self.is_leaving:
             return
         self._tally.errors[f"closed {code}"] += 1
@@ -232,6 +233,7 @@ class Bot:
         if self._is_lost:
             return False
         self._is_lost = True
+        self.stand = self.stand.apart()
         self._tally.gaps += 1
         self._tally.wrong(f"{self}: {what} came at roomSeq {self.stand.room_seq}")
         return True

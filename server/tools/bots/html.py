@@ -30,8 +30,8 @@ _DUE = {
         " told apart."
     ),
     "closed": (
-        "Each bot sent its next intent when the one before it was answered, at most at its rate: a server that stalls"
-        " gets less load, so these latencies say nothing of a load that does not wait. The open model does."
+        "Each bot had one intent open at a time: a turn that came before the last one was answered waited for it. Its"
+        " latency still counts from when it was due by the plan, and no turn was left out (no coordinated omission)."
     ),
 }
 _HOW = {

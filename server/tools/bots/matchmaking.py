@@ -29,6 +29,7 @@ LEAVE = LEAVE_BYTE
 _BUSY = frozenset({429, 503})
 _NOT_FOUND = frozenset({404, 520, 521, 522})
 _BUSY_S = 1.0
+BUSY_S_MAX = 30.0
 #: Values of a course whose bytes are kept.
 TAILS_MAX = 64
 
@@ -85,9 +86,11 @@ def said(answer: http.Answer, what: str) -> dict[str, Any]:
     if answer.status == 200 and isinstance(body, dict):
         return body
     words = body.get("message") or body.get("error") if isinstance(body, dict) else None
-    why = f"{what}: {answer.status} {words or 'without a reason'}"
+    is_text = isinstance(words, str) and words.isprintable()
+    why = f"{what}: {answer.status} {words if is_text else repr(words)}"
     if answer.status in _BUSY:
-        raise Busy(why, float(answer.headers.get("retry-after", _BUSY_S)))
+        after = answer.headers.get("retry-after", "")
+        raise Busy(why, min(float(after), BUSY_S_MAX) if after.isdecimal() else _BUSY_S)
     raise (NoSuchRoom if answer.status in _NOT_FOUND else Refused)(why)
 
 
