@@ -24,7 +24,7 @@ ACKED_MIN = 0.98
 FIRST_HZ, LAST_HZ = 8.0, 128.0
 HALVINGS = 2
 TRIES = 2
-SECONDS, WARMUP_S = 3.0, 1.5
+SECONDS, WARMUP_S = 2.5, 1.0
 #: Intents a second of one session, for all subjects. Out of the way.
 INTENT_RATE = 1_000
 
@@ -47,7 +47,7 @@ class RatePart:
         self._subjects = (OURS, *peers)
 
     def steps(self) -> Iterator[Step]:
-        takes_s = START_S + 8 * self._load(FIRST_HZ).takes_s
+        takes_s = START_S + 7 * self._load(FIRST_HZ).takes_s
         for subject in self._subjects:
             yield Step(f"{subject.title}, rising", takes_s, partial(self._search, subject))
 

@@ -53,7 +53,12 @@ class RecoveryPart:
         takes_s = ACTIONS / CLIENTS / RATE_HZ + 10 + START_S * (1 + self._stage.options.runs)
         yield Step("Holdfast", takes_s, partial(self._recover, OURS, has_snapshots=True))
         yield Step("Holdfast, no snapshot", takes_s, partial(self._recover, OURS, has_snapshots=False))
+        seen: set[tuple[str, bool]] = set()
         for peer in self._peers:
+            # How a peer writes makes no difference to how it reads.
+            if (kind := (peer.target, peer.is_durable)) in seen:
+                continue
+            seen.add(kind)
             if peer.is_durable:
                 yield Step(peer.title, takes_s, partial(self._recover, peer, has_snapshots=True))
             else:
