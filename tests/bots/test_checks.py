@@ -14,11 +14,12 @@ from server.tools.bots.bot import Bot
 from server.tools.bots.courses import Walk, Wander
 from server.tools.bots.dialect import Busy, NoSuchRoom, Refused, Seat
 from server.tools.bots.holdfast import Holdfast, folded
-from server.tools.bots.matchmaking import said
+from server.tools.bots.matchmaking import framer_of, said
 from server.tools.bots.room import RECENT_MAX, REMEMBERED, Room, Stand
 from server.tools.bots.tally import Tally
 from server.tools.http import Answer
 from server.tools.wire import JOIN_BYTE
+from server.tools.wire import room_data as sdk_room_data
 
 HERE = {"x": 5, "y": 5}
 
@@ -385,3 +386,18 @@ def test_what_matchmaking_says_is_told_in_its_words(status: int, body: bytes, ki
         said(Answer(status, {"retry-after": "7"}, body), "a seat")
     assert (kind, f"a seat: {told}") == (type(refused.value), str(refused.value))
     assert 7.0 == getattr(refused.value, "after_s", 7.0)
+
+
+@pytest.mark.parametrize("seq", [1, 63, 64, 127, 128, 255, 256, 65_535, 65_536, 2**31, 2**40])
+def test_intents_are_written_as_the_sdk_writes_them(seq: int) -> None:
+    frame = framer_of(Walk(Random(1)))
+    for dx, dy in ((1, 0), (-1, 1), (1, 0)):
+        expected = sdk_room_data("intent.move", {"seq": seq, "dx": dx, "dy": dy})
+        assert expected == frame(seq, (dx, dy))
+
+
+def test_a_bot_that_is_lost_as_it_comes_in_ends_as_any_other(table: Table) -> None:
+    table.room.bots.remove(table.ada)
+    assert table.ada.wire is not None
+    table.ada.disconnected(table.ada.wire, 4002)
+    assert ("closed 4002", [table.bob]) == (table.ada.ended, table.room.bots)

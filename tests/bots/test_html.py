@@ -48,7 +48,17 @@ RUNS = {
     "good": run(),
     "one second": run(length_s=1),
     "an hour": run(length_s=3_600),
-    "nothing": run(acked=0, ack_ms=Spread(), seen_ms=Spread(), late_ms=Spread(), server=None, timeline=[], seconds=0.0),
+    "nothing": run(
+        sent=9,
+        problem_count=1,
+        acked=0,
+        ack_ms=Spread(),
+        seen_ms=Spread(),
+        late_ms=Spread(),
+        server=None,
+        timeline=[],
+        seconds=0.0,
+    ),
     "hostile": run(
         plan=msgspec.structs.replace(PLAN, room=HOSTILE, url=HOSTILE),
         server={HOSTILE: HOSTILE, "name": HOSTILE, "deep": {"x": [HOSTILE]}},

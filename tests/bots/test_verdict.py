@@ -4,7 +4,7 @@ import msgspec
 
 from server.tools.bots.result import Asserted, Result, Spread
 from server.tools.bots.verdict import found_by, verdict
-from tests.bots.runs import PLAN, run
+from tests.bots.runs import run
 
 
 def test_a_run_in_which_all_went_well_held_and_needs_no_caution() -> None:
@@ -26,7 +26,18 @@ def test_a_broken_promise_is_no_success_even_where_nothing_was_asserted() -> Non
 
 
 def test_a_run_without_acks_did_not_hold() -> None:
-    assert not verdict(run(acked=0, ack_ms=Spread(), assertions=[])).held
+    found = verdict(run(sent=5, acked=0, ack_ms=Spread(), assertions=[], problem_count=1))
+    assert (False, "Nothing was acked") == (found.held, found.headline)
+
+
+def test_bots_that_asked_for_nothing_may_have_held() -> None:
+    found = verdict(run(sent=0, acked=0, ack_ms=Spread(), assertions=[]))
+    assert (True, "Nothing was asked for") == (found.held, found.headline)
+
+
+def test_what_could_not_be_checked_is_no_success() -> None:
+    found = verdict(run(problem_count=1))
+    assert (False, "Not all could be checked") == (found.held, found.headline)
 
 
 def test_a_reader_is_told_what_speaks_against_the_numbers() -> None:
@@ -49,10 +60,5 @@ def test_what_was_found_is_told_in_the_unit_that_was_asserted() -> None:
     assert "nothing" == found_by(Asserted("seen.p99<50ms", None, False))
 
 
-def test_bots_that_only_look_on_need_no_acks() -> None:
-    assert verdict(run(acked=0, plan=msgspec.structs.replace(PLAN, rate_hz=0.0))).held
-
-
-def test_a_problem_is_enough_where_no_count_says_it() -> None:
-    found = verdict(run(problem_count=2, problems=["a", "b"], assertions=[]))
-    assert (False, "Problems were found", "2 problems listed") == (found.held, found.headline, found.promises)
+def test_a_run_of_rejects_alone_did_not_hold() -> None:
+    assert not verdict(run(sent=5, acked=0, ack_ms=Spread(), assertions=[], rejected={"degraded": 5})).held

@@ -180,7 +180,8 @@ class Bot:
     def end(self, why: str) -> None:
         """It does not come back. What it was to see is seen by others."""
         self.ended = why
-        self.room.bots.remove(self)
+        if self in self.room.bots:  # not yet, where it is lost as it comes in
+            self.room.bots.remove(self)
         watched, self._watched = self._watched, []
         for room_seq, due in watched:
             self._have_seen(room_seq, due)

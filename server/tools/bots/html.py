@@ -30,8 +30,9 @@ _DUE = {
         " told apart."
     ),
     "closed": (
-        "Each bot had one intent open at a time: a turn that came before the last one was answered waited for it. Its"
-        " latency still counts from when it was due by the plan, and no turn was left out (no coordinated omission)."
+        "Each bot had one intent open at a time. A turn that came before the last answer waited for it, and its"
+        " latency counts from when it was due all the same: a server that stalls is charged for all who wait (no"
+        " coordinated omission), though it has fewer to answer at once than in the open model."
     ),
 }
 _HOW = {

@@ -17,7 +17,7 @@ BOTS_CORE_MAX = 0.85
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """A run held where its assertions and the promises did, and something was acked if anything was asked."""
+    """`held` is the colour: what the exit status says, and that something was acked if anything was sent."""
 
     held: bool
     headline: str
@@ -30,30 +30,31 @@ class Verdict(msgspec.Struct, frozen=True):
 def verdict(result: Result) -> Verdict:
     failed = sum(not asserted.passed for asserted in result.assertions)
     broken = _broken(result)
-    is_idle = not result.acked and result.plan.rate_hz > 0
-    if is_idle:
-        headline = "Nothing was acked"
+    if not result.acked:
+        headline = "Nothing was acked" if result.sent else "Nothing was asked for"
     elif failed:
         headline = f"{failed} of {counted(len(result.assertions), 'assertion')} failed"
     elif broken:
-        headline = "A promise was broken" if _counted_wrong(result) else "Problems were found"
+        headline = "A promise was broken"
+    elif result.problem_count:
+        headline = "Not all could be checked"
     elif result.assertions:
         held = len(result.assertions)
         headline = {1: "The assertion held", 2: "Both assertions held"}.get(held, f"All {held} assertions held")
     else:
         headline = "Every promise held"
     promises = listed(broken) or (
-        "So nothing could be lost" if is_idle else "Nothing lost, doubled, missed or diverged"
+        "Nothing lost, doubled, missed or diverged" if result.acked else "So nothing could be lost"
     )
-    return Verdict(not is_idle and not failed and not broken, headline, promises, _cautions(result))
+    return Verdict(
+        held=not failed and not broken and not result.problem_count and bool(result.acked or not result.sent),
+        headline=headline,
+        promises=promises,
+        cautions=list(_cautions(result)),
+    )
 
 
 def _broken(result: Result) -> list[str]:
-    listed_ones = [counted(result.problem_count, "problem") + " listed"] if result.problem_count else []
-    return _counted_wrong(result) or listed_ones
-
-
-def _counted_wrong(result: Result) -> list[str]:
     found = (
         (result.lost, counted(result.lost, "acked intent") + " lost"),
         (result.doubled, counted(result.doubled, "outcome") + " doubled"),
@@ -91,9 +92,9 @@ def _cautions(result: Result) -> list[str]:
 
 def found_by(asserted: Asserted) -> str:
     """What an assertion found, in the unit it was written in; "nothing" where nothing was counted."""
+    unit = re.search(r"(?<=\d)\s*(ms|s|%)$", asserted.text.strip())
     if asserted.value is None:
         return "nothing"
-    unit = re.search(r"(?<=\d)\s*(ms|s|%)$", asserted.text.strip())
     is_whole = float(asserted.value).is_integer()
     value = figures.plain(asserted.value) if is_whole else figures.number(asserted.value)
     return f"{value} {unit[1]}" if unit else value
