@@ -145,7 +145,7 @@ RECALLS_MAX = 16
 LOOK_UPS_AT_ONCE = 2
 LOOK_UPS_MAX = 1_000
 #: Actions between two snapshots in the table.
-SNAPSHOT_EVERY = 500
+SNAPSHOT_EVERY = 5_000
 #: How long a room without sessions stays active.
 ROOM_LINGER_S = 30.0
 #: Between two deltas of a room.
