@@ -60,8 +60,8 @@ def _head(found: Comparison, said: Sequence[Verdict]) -> Element:
         element(
             "p",
             f"{options.load}, for {options.seconds:g} s after {options.warmup_s:g} s of warm-up; {options.runs} runs of"
-            " each, ours and theirs in alternation on a database of their own in one PostgreSQL (fsync on);"
-            f" {found.places}. Medians, with the lowest and the highest; ratios are formed pair by pair.",
+            " each, ours and theirs in alternation on a database of their own in one PostgreSQL;"
+            f" {found.conditions}. Medians, with the lowest and the highest; ratios are formed pair by pair.",
             class_="lead",
         ),
     )

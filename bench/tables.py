@@ -33,7 +33,7 @@ def show(found: Comparison) -> None:
     options = found.options
     console.print(
         f"{options.load}, {options.runs} runs of {options.seconds:g} s each after {options.warmup_s:g} s;"
-        f" {found.places}; fsync on; medians (lowest to highest)"
+        f" {found.conditions}; medians (lowest to highest)"
     )
     table = rows(found)
     names = [OURS.name, *found.peers()]
