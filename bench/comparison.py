@@ -52,6 +52,15 @@ class Comparison(msgspec.Struct, rename="camel", kw_only=True):
         how = "compiled" if self.is_compiled else "as plain Python: no C compiler was at hand"
         return f"{self.places}; fsync on; our hot path {how}"
 
+    def cautions(self) -> list[str]:
+        """What a reader must know before believing a number."""
+        return [
+            f"{SUBJECTS[held.subject].title} holds {held.acked_per_s:,.0f} acks/s or more:"
+            " beyond that the bots and the databases beside them were the limit, not the server"
+            for held in self.rate
+            if held.is_at_least
+        ]
+
     def runs(self) -> Iterator[Figures]:
         """Every run of the bots that has figures of its own."""
         for pair in self.pairs:

@@ -64,6 +64,9 @@ def _head(found: Comparison, said: Sequence[Verdict]) -> Element:
             f" {found.conditions}. Medians, with the lowest and the highest; ratios are formed pair by pair.",
             class_="lead",
         ),
+        element("ul", *(element("li", words) for words in found.cautions()), class_="cautions")
+        if found.cautions()
+        else None,
     )
 
 

@@ -49,6 +49,8 @@ def show(found: Comparison) -> None:
             console.print(_series(title, runs, is_by_rooms=is_by_rooms))
     if found.commit:
         console.print(_commit(found))
+    for caution in found.cautions():
+        console.print(f"note    {caution}")
     for verdict in verdicts(found):
         console.print(_verdict(verdict))
     for problem in found.problems[:_PROBLEMS_SHOWN]:
