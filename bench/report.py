@@ -149,7 +149,8 @@ def _commit(found: Comparison) -> Element:
     return table(
         ("", "p50, ms"),
         (
-            ("ack", _cell(_of(pair.ack_ms for pair in found.commit))),
+            ("ack, from when the intent was due", _cell(_of(pair.ack_ms for pair in found.commit))),
+            ("ack, from when it was sent", _cell(_of(pair.sent_to_ack_ms for pair in found.commit))),
             ("bare commit at the same pace", _cell(_of(pair.paced_ms for pair in found.commit))),
             ("bare commits without pauses", _cell(_of(pair.busy_ms for pair in found.commit))),
         ),
