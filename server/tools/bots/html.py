@@ -29,8 +29,9 @@ _DUE = {
         " told apart."
     ),
     "closed": (
-        "Each bot sent its next intent when the one before it was answered, at most at its rate: a server that stalls"
-        " gets less load, so these latencies say nothing of a load that does not wait. The open model does."
+        "Each bot had one intent open at a time. A turn that came before the last answer waited for it, and its"
+        " latency counts from when it was due all the same: a server that stalls is charged for all who wait (no"
+        " coordinated omission), though it has fewer to answer at once than in the open model."
     ),
 }
 _HOW = {

@@ -17,7 +17,7 @@ BOTS_CORE_MAX = 0.85
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """`held` is the colour; the exit status is the assertions' alone."""
+    """`held` is the colour, and says what the exit status says."""
 
     held: bool
     headline: str
@@ -31,11 +31,13 @@ def verdict(result: Result) -> Verdict:
     failed = sum(not asserted.passed for asserted in result.assertions)
     broken = _broken(result)
     if not result.acked:
-        headline = "Nothing was acked"
+        headline = "Nothing was acked" if result.sent else "Nothing was asked for"
     elif failed:
         headline = f"{failed} of {counted(len(result.assertions), 'assertion')} failed"
     elif broken:
         headline = "A promise was broken"
+    elif result.problem_count:
+        headline = "Not all could be checked"
     elif result.assertions:
         held = len(result.assertions)
         headline = {1: "The assertion held", 2: "Both assertions held"}.get(held, f"All {held} assertions held")
@@ -44,7 +46,12 @@ def verdict(result: Result) -> Verdict:
     promises = listed(broken) or (
         "Nothing lost, doubled, missed or diverged" if result.acked else "So nothing could be lost"
     )
-    return Verdict(bool(result.acked) and not failed and not broken, headline, promises, list(_cautions(result)))
+    return Verdict(
+        held=not failed and not broken and not result.problem_count,
+        headline=headline,
+        promises=promises,
+        cautions=list(_cautions(result)),
+    )
 
 
 def _broken(result: Result) -> list[str]:
