@@ -58,10 +58,13 @@ def _head(found: Comparison, said: Sequence[Verdict]) -> Element:
         element(
             "p",
             f"{options.load}, for {options.seconds:g} s after {options.warmup_s:g} s of warm-up; {options.runs} runs of"
-            " each, ours and theirs in alternation on a database of their own in one PostgreSQL (fsync on);"
-            f" {found.places}. Medians, with the lowest and the highest; ratios are formed pair by pair.",
+            " each, ours and theirs in alternation on a database of their own in one PostgreSQL;"
+            f" {found.conditions}. Medians, with the lowest and the highest; ratios are formed pair by pair.",
             class_="lead",
         ),
+        element("ul", *(element("li", words) for words in found.cautions()), class_="cautions")
+        if found.cautions()
+        else None,
     )
 
 
@@ -126,7 +129,8 @@ def _commit(found: Comparison) -> Element:
     return table(
         ("", "p50, ms"),
         (
-            ("ack", _cell(_of(pair.ack_ms for pair in found.commit))),
+            ("ack, from when the intent was due", _cell(_of(pair.ack_ms for pair in found.commit))),
+            ("ack, from when it was sent", _cell(_of(pair.sent_to_ack_ms for pair in found.commit))),
             ("bare commit at the same pace", _cell(_of(pair.paced_ms for pair in found.commit))),
             ("bare commits without pauses", _cell(_of(pair.busy_ms for pair in found.commit))),
         ),

@@ -3,9 +3,9 @@ Recovery: how soon a room of 100,000 actions is back after `kill -9`.
 
     bots play in one room until it has so many --kill -9--> started again --> ready --> a client joins, moves --> ack
 
-Counted from the start of the new process; a few times over, for nothing of it wears off. Ours by default starts from a
-snapshot that is at most 500 actions old; without any it folds all 100,000, which is the worst case. A peer that keeps
-nothing has nothing to come back to. The databases stay up.
+Counted from the start of the new process, a few times over. Ours by default starts from its last snapshot; without any
+it folds all 100,000, which is the worst case. A peer that keeps nothing has nothing to come back to. The databases stay
+up.
 """
 
 import asyncio
