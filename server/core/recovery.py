@@ -112,7 +112,7 @@ def recover(
         history.append(change)
     history.trim(history.last_seq)
     rules.state = load(type(rules.state), tree)
-    folded.output.restart()
+    folded.output.restart(rules.state)
     return folded
 
 

@@ -61,7 +61,8 @@ class Room:
         self.rules = rules
         self.limits = room_limits
         self.seats = Seats(rules.max_clients)
-        self.output = Output(history)
+        interest = rules.interest
+        self.output = Output(history, None if interest is None else interest.chart(type(rules.state)))
         #: Why no next intent is taken now (overload, drain); None when they are.
         self.refusal: Reject | None = None
         #: What a step raised; the room is broken from then on.
