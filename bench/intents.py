@@ -27,7 +27,17 @@ def tally(random: Random) -> Course:
         yield head + _number(seq) + _number(random.randint(1, 9))
 
 
-COURSES: Mapping[str, Callable[[Random], Course]] = {"game": walk, "counter": tally}
+def wander(random: Random) -> Course:
+    """A few steps one way, then another: over a field without walls, from chunk to chunk."""
+    head = _record(Move.TYPE, "seq", "dx", "dy")
+    dx = dy = 0
+    for seq in count(1):
+        if seq % 8 == 1:
+            dx, dy = random.choice(_WAYS)
+        yield head + _number(seq) + _number(dx) + _number(dy)
+
+
+COURSES: Mapping[str, Callable[[Random], Course]] = {"game": walk, "counter": tally, "plaza": wander}
 
 
 def _record(message_type: str, *keys: str) -> bytes:

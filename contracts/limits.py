@@ -148,6 +148,8 @@ LOOK_UPS_MAX = 1_000
 SNAPSHOT_EVERY = 500
 #: How long a room without sessions stays active.
 ROOM_LINGER_S = 30.0
+#: Areas of interest that a room remembers the chunks of.
+AREAS_MAX = 4_096
 #: Between two deltas of a room.
 PATCH_RATE_MS = 50
 #: The age of an unsent durable change at which a room sends at once.

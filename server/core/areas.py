@@ -18,11 +18,13 @@ frame; so do all of a chunk that stayed. An encoded part is a patch of its own i
 from them, not encoded.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
+from contracts import limits
 from contracts.events import Delta
 from contracts.message import Tree
 from server.core.colyseus.frames import header
@@ -37,6 +39,8 @@ _STATE_DELTA = header(Delta.TYPE)
 _PATCHES = b"\xa7patches"
 _NO_PATCHES = _PATCHES + b"\x90"
 
+#: By map and key.
+Entries = dict[str, dict[str, Tree]]
 #: Where an entry, or a session, was and is; None is nowhere.
 Way = tuple[Chunk | None, Chunk | None]
 
@@ -85,28 +89,40 @@ class _Moved:
 class _Turn:
     """What one tick says, to whoever was in one area and is in another."""
 
-    def __init__(self, chart: Chart, chunks: Mapping[Chunk, dict[str, dict[str, Tree]]], others: list[Tree]) -> None:
+    def __init__(self, around: Callable[[Chunk | None], Area], chunks: Mapping[Chunk, Entries]) -> None:
+        #: What is said of all that is not located, encoded.
+        self.others: list[bytes] = []
         #: The ways of sessions that went from one chunk to another.
         self.crossed: dict[str, Way] = {}
-        self._chart = chart
+        self._around = around
         self._chunks = chunks
-        self._others = [pack(patch) for patch in others]
-        self._out_of: dict[Chunk | None, dict[Chunk | None, _Moved]] = {}
-        self._into: dict[Chunk | None, dict[Chunk | None, _Moved]] = {}
+        self._moved: dict[Way, _Moved] = {}
+        #: By chunk: what left it, with where to; what came, with where from.
+        self._left: dict[Chunk, list[tuple[Chunk | None, _Moved]]] = {}
+        self._came: dict[Chunk, list[tuple[Chunk | None, _Moved]]] = {}
         #: By chunk: all that was, and all that is in it.
         self._had: dict[Chunk, list[bytes]] = {}
         self._has: dict[Chunk, list[bytes]] = {}
 
     def note(self, old: Chunk | None, new: Chunk | None, touched: _Touched) -> None:
-        moved = self._out_of.setdefault(old, {}).get(new)
+        """Not both are None."""
+        moved = self._moved.get((old, new))
         if moved is None:
-            moved = self._out_of[old][new] = self._into.setdefault(new, {})[old] = _Moved()
+            moved = self._moved[old, new] = _Moved()
+            if old is not None and new != old:
+                self._left.setdefault(old, []).append((new, moved))
+            if new is not None and new != old:
+                self._came.setdefault(new, []).append((old, moved))
         moved.touched.append(touched)
 
     def parts(self, way: Way) -> list[bytes]:
         """The patches of a delta, each encoded, in order."""
-        before, after = (self._chart.around(chunk) for chunk in way)
-        parts = list(self._others)
+        old, new = way
+        parts = list(self.others)
+        if old == new:
+            self._add_changes(parts, self._around(old))
+            return parts
+        before, after = self._around(old), self._around(new)
         for chunk in before - after:
             parts += self._nulls(chunk)
         self._add_changes(parts, before & after)
@@ -116,11 +132,16 @@ class _Turn:
 
     def _add_changes(self, parts: list[bytes], area: Area) -> None:
         for chunk in area:
-            for new, moved in self._out_of.get(chunk, {}).items():
-                parts += moved.changes() if new in area else moved.gone()
-            for old, moved in self._into.get(chunk, {}).items():
-                if old not in area:
-                    parts += moved.whole()
+            stayed = self._moved.get((chunk, chunk))
+            if stayed is not None:
+                parts += stayed.changes()
+            if chunk in self._left:
+                for new, moved in self._left[chunk]:
+                    parts += moved.changes() if new in area else moved.gone()
+            if chunk in self._came:
+                for old, moved in self._came[chunk]:
+                    if old not in area:
+                        parts += moved.whole()
 
     def _entries(self, chunk: Chunk) -> list[bytes]:
         """All that is in a chunk now."""
@@ -132,37 +153,32 @@ class _Turn:
     def _nulls(self, chunk: Chunk) -> list[bytes]:
         """A null for all that was in a chunk before."""
         if chunk not in self._had:
-            came = {(each.map, each.key) for each in self._elsewhere(self._into, chunk)}
+            came = {(each.map, each.key) for _, moved in self._came.get(chunk, ()) for each in moved.touched}
             here = self._chunks.get(chunk, {})
             stayed = [(name, key) for name, entries in here.items() for key in entries if (name, key) not in came]
-            left = [(each.map, each.key) for each in self._elsewhere(self._out_of, chunk)]
+            left = [(each.map, each.key) for _, moved in self._left.get(chunk, ()) for each in moved.touched]
             was = stayed + left
             self._had[chunk] = [_patch((name, key, None) for name, key in was)] if was else []
         return self._had[chunk]
-
-    @staticmethod
-    def _elsewhere(ways: Mapping[Chunk | None, dict[Chunk | None, _Moved]], chunk: Chunk) -> Iterator[_Touched]:
-        for other, moved in ways.get(chunk, {}).items():
-            if other != chunk:
-                yield from moved.touched
 
 
 class Areas:
     """The located entries as they were last shown."""
 
     def __init__(self, chart: Chart) -> None:
-        self.chart = chart
+        self._chart = chart
+        self._around = lru_cache(limits.AREAS_MAX)(chart.around)
         self.restart({})
 
     def restart(self, tree: Tree) -> None:
         """`tree`, which becomes ours, is the state that has been shown."""
         #: By map and key: where each entry is.
-        self._places: dict[str, dict[str, Chunk]] = {name: {} for name in self.chart.maps}
-        #: By chunk, map and key: the entries, of those that hold any.
-        self._chunks: dict[Chunk, dict[str, dict[str, Tree]]] = {}
-        for name in self.chart.maps:
+        self._places: dict[str, dict[str, Chunk]] = {name: {} for name in self._chart.maps}
+        #: By chunk, for those that hold any.
+        self._chunks: dict[Chunk, Entries] = {}
+        for name in self._chart.maps:
             for key, entry in tree.get(name, {}).items():
-                self._put(name, key, entry, self.chart.chunk_of(entry))
+                self._put(name, key, entry, self._chart.chunk_of(entry))
 
     def deltas(self, delta: Delta, changes: Iterable[Change], live: Mapping[str, Link]) -> list[Send]:
         """
@@ -171,7 +187,7 @@ class Areas:
         `delta` has no patches of its own. Every link gets one frame, though nothing may have changed for it.
         """
         turn = self._advance(changes)
-        own, crossed = self._places[self.chart.own], turn.crossed
+        own, crossed = self._places[self._chart.own], turn.crossed
         groups: dict[Way, list[Link]] = {}
         for session_id, link in live.items():
             way = crossed.get(session_id)
@@ -187,63 +203,67 @@ class Areas:
         return [Send(links, head + array(turn.parts(way)) + tail) for way, links in groups.items()]
 
     def _advance(self, changes: Iterable[Change]) -> _Turn:
+        turn = _Turn(self._around, self._chunks)
         others: list[Tree] = []
-        said: dict[str, dict[str, list[Tree | None]]] = {name: {} for name in self.chart.maps}
+        said: dict[str, dict[str, list[Tree | None]]] = {name: {} for name in self._chart.maps}
         for change in changes:
-            if change.patch is not None:
-                self._sort(change.patch, said, others)
-        turn = _Turn(self.chart, self._chunks, others)
-        for name, entries in said.items():
-            for key, patches in entries.items():
-                old = self._places[name].get(key)
-                entry = self._patched(name, key, old, patches)
-                new = None if entry is None else self.chart.chunk_of(entry)
-                if old != new or patches[0] is None:
-                    self._move(name, key, entry, old, new)
-                if old != new and name == self.chart.own:
-                    turn.crossed[key] = (old, new)
-                if old is not None or new is not None:
-                    turn.note(old, new, _Touched(name, key, patches, entry))
+            for name, patch in (change.patch or {}).items():
+                if name not in said:
+                    merge(others, {name: patch})
+                    continue
+                of_map = said[name]
+                for key, one in patch.items():
+                    if key in of_map:
+                        of_map[key].append(one)
+                    else:
+                        of_map[key] = [one]
+        for name, of_map in said.items():
+            for key, patches in of_map.items():
+                self._change(turn, name, key, _composed(patches))
+        turn.others = [pack(patch) for patch in others]
         return turn
 
-    def _sort(self, patch: Tree, said: dict[str, dict[str, list[Tree | None]]], others: list[Tree]) -> None:
-        """What a patch says of each located entry, behind what was said of it before; and all else."""
-        for name, value in patch.items():
-            if name not in said:
-                merge(others, {name: value})
-                continue
-            of_map = said[name]
-            for key, one in value.items():
-                before = of_map.get(key)
-                if one is None or before is None or before[-1] is None:
-                    of_map[key] = [None] if one is None else [*(before or ()), *compose([one])]
-                else:
-                    merge(before, one)  # type: ignore[arg-type]  # only the first may be None, and merge looks at the last
-
-    def _patched(self, name: str, key: str, chunk: Chunk | None, said: Sequence[Tree | None]) -> Tree | None:
-        entry: Tree | None = None if chunk is None else self._chunks[chunk][name][key]
+    def _change(self, turn: _Turn, name: str, key: str, said: list[Tree | None]) -> None:
+        """What is said of one entry."""
+        old = self._places[name].get(key)
+        entry: Tree | None = None if old is None else self._chunks[old][name][key]
         for one in said:
             if one is None:
                 entry = None
             else:
                 entry = {} if entry is None else entry
                 apply_in_place(entry, one)
-        return entry
-
-    def _move(self, name: str, key: str, entry: Tree | None, old: Chunk | None, new: Chunk | None) -> None:
-        if old is not None:
-            here = self._chunks[old]
-            del here[name][key], self._places[name][key]
-            if not here[name]:
-                del here[name]
-            if not here:
-                del self._chunks[old]
-        if entry is not None and new is not None:
-            self._put(name, key, entry, new)
+        new = None if entry is None else self._chart.chunk_of(entry)
+        if old != new or said[0] is None:
+            # One that was replaced is another, though it may be where the old one was.
+            if old is not None:
+                self._take(name, key, old)
+            if entry is not None and new is not None:
+                self._put(name, key, entry, new)
+            if old != new and name == self._chart.own:
+                turn.crossed[key] = (old, new)
+        if old is not None or new is not None:
+            turn.note(old, new, _Touched(name, key, said, entry))
 
     def _put(self, name: str, key: str, entry: Tree, chunk: Chunk) -> None:
         self._places[name][key] = chunk
         self._chunks.setdefault(chunk, {}).setdefault(name, {})[key] = entry
+
+    def _take(self, name: str, key: str, chunk: Chunk) -> None:
+        here = self._chunks[chunk]
+        del here[name][key], self._places[name][key]
+        if not here[name]:
+            del here[name]
+        if not here:
+            del self._chunks[chunk]
+
+
+def _composed(said: list[Tree | None]) -> list[Tree | None]:
+    """What was said of an entry in turn, in as few patches as possible; nothing counts that was said before a None."""
+    if len(said) == 1:
+        return said
+    after = len(said) - said[::-1].index(None) if None in said else 0
+    return [*([None] if after else []), *compose(one for one in said[after:] if one is not None)]
 
 
 def _patch(said: Iterable[tuple[str, str, Any]]) -> bytes:

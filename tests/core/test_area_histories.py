@@ -61,6 +61,7 @@ class Walks(History):
             # Anyone may be sent a snapshot now.
             client.was_slow = True
             client.awaits_resume = client.awaits_resume or client.is_to_resume
+            client.asked_at = {seq: min(at, durable_seq) for seq, at in client.asked_at.items()}
         self.bench.go_on()
         self.listen()
         for tape in [tape for tape in self.open if tape.closed is not None]:
