@@ -3,7 +3,7 @@
 .NOTPARALLEL:
 .SUFFIXES:
 
-# For `serve`, `bench`, `chaos`, `soak` and `simulate`: make serve ARGS="--port 3000"
+# For `serve`, `bench`, `micro`, `chaos`, `soak` and `simulate`: make serve ARGS="--port 3000"
 ARGS ?=
 # For `test`: make test TESTS=tests/core
 TESTS ?= tests
@@ -19,7 +19,7 @@ FAST_TESTS := $(wildcard tests/architecture tests/contracts tests/core tests/roo
 COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: serve test check chaos soak simulate bench types audit lock clean
+.PHONY: serve test check chaos soak simulate bench micro types audit lock clean
 
 serve: $(PROJECT) $(PAGE)
 	@exec .venv/bin/holdfast serve $(ARGS)
@@ -44,6 +44,11 @@ soak: $(PROJECT)
 
 bench: $(PROJECT)
 	@.venv/bin/python -m bench.acks $(ARGS)
+
+# Times of the pieces of an action; the tests hold what they do, by counting.
+micro: $(PROJECT)
+	@.venv/bin/python -m pytest tests/micro/test_benchmarks.py -q --benchmark-enable --benchmark-disable-gc \
+	--benchmark-sort=fullname --benchmark-columns=min,median,iqr,rounds --benchmark-time-unit=us $(ARGS)
 
 simulate: $(PROJECT)
 	@.venv/bin/python -m tests.simulation $(ARGS)

@@ -9,12 +9,13 @@ Intake: what becomes of the messages of a room's sessions.
 The number is looked at before anything else: only the next one can be refused.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from contracts import limits
 from contracts.codes import CloseCode, RejectCode
+from contracts.message import Intent
 from server.core import answers
 from server.core.actions import Actions
 from server.core.effects import LookUp
@@ -29,6 +30,13 @@ from server.core.sequence import Applied, Look, Refused
 
 if TYPE_CHECKING:
     from random import Random
+
+
+APPLIED: Final = "applied"
+
+# An enum's members are looked up slowly.
+_CLOSED: Final = Stage.CLOSED
+_NEXT: Final = Look.NEXT
 
 
 class Intake:
@@ -51,13 +59,13 @@ class Intake:
         """
         One decoded message, and its outcome as metrics count it: `applied`, `duplicate` or a reject's code.
 
-        `refusal` says why no next intent is taken now.
+        `body` is the intent, or the tree to be read as one; `refusal` says why no next intent is taken now.
         """
         seat = link.seat
         assert seat is not None
         handler = self._rules.handlers.get(message_type) if isinstance(message_type, str) else None
-        seq = readable_seq(body)
-        if seat.link is not link or link.stage is Stage.CLOSED:
+        seq = body.seq if isinstance(body, Intent) else readable_seq(body)
+        if seat.link is not link or link.stage is _CLOSED:
             return self._too_late(link, seq, request_id)
         if handler is None:
             return self.unreadable(link, f"type: {message_type!r} is not a message of this room", request_id)
@@ -65,7 +73,7 @@ class Intake:
             return self.unreadable(link, "seq: expected an integer from 1", request_id)
         seat.unreadable = 0
         look = seat.sequence.look(seq)
-        if look is Look.NEXT:
+        if look is _NEXT:
             return self._judge(link, seat, seq, handler, body, now_ms, random, request_id, refusal)
         if look is Look.GAP:
             expected = seat.sequence.last + 1
@@ -130,13 +138,13 @@ class Intake:
         room_seq = self._output.applied_seq
         seat.sequence.settle(seq, Applied(room_seq))
         self._output.answer(link, answers.ack(seq, room_seq, False, request_id), seq, request_id, True)
-        return "applied"
+        return APPLIED
 
     def _apply(
         self, seat: Seat, seq: int, handler: Handler, body: object, now_ms: int, random: "Random"
     ) -> Reject | None:
         """Apply the intent as an action; or why not, with nothing changed."""
-        intent = read(body, handler.intent)
+        intent = body if isinstance(body, Intent) else read(body, handler.intent)
         if isinstance(intent, Reject):
             return intent
         member = seat.member

@@ -32,6 +32,7 @@ from server.core.link import Lag, Link, Stage
 from server.core.state import State, plain
 
 _STATE_DELTA = header(Delta.TYPE)
+_CLOSED = Stage.CLOSED  # looked up once: an enum's members are slow to find
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -133,7 +134,7 @@ class Output:
         self._hold(_Answer(link, frame))
 
     def answer(self, link: Link, frame: bytes, seq: int, request_id: int | None, is_first: bool) -> None:
-        self._hold(Answered(link, frame, seq, request_id, is_first))
+        self._gate.hold(self.applied_seq, Answered(link, frame, seq, request_id, is_first))
 
     def look_up(self, question: LookUp) -> None:
         """Held like any answer: what is applied by now can be found in the journal only once it is durable."""
@@ -253,13 +254,16 @@ class Output:
         effects = self.release_at_once()
         self._shown_seq = self.durable_seq
         for room_seq, held in self._gate.open(self._shown_seq):
-            if isinstance(held, Emitted):
+            if isinstance(held, Answered):  # nearly all are
+                if held.link.stage is not _CLOSED:
+                    effects.append(Send((held.link,), held.frame))
+            elif isinstance(held, Emitted):
                 self._broadcast(effects, self._recipients(held), held.frame)
             elif isinstance(held, _Volatile):
                 self._broadcast(effects, self.live, held.frame)
-            elif held.link.stage is Stage.CLOSED or (isinstance(held, _Welcome) and held.link.owed is not held):
+            elif held.link.stage is _CLOSED or (isinstance(held, _Welcome) and held.link.owed is not held):
                 continue
-            elif isinstance(held, Answered | _Answer):
+            elif isinstance(held, _Answer):
                 effects.append(Send((held.link,), held.frame))
             elif isinstance(held, LookUp):
                 effects.append(held)

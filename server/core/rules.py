@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Protocol
 import msgspec
 
 from contracts.message import Intent
+from server.core.forms import Forms
 from server.core.interest import Interest
 from server.core.reject import Reject
 from server.core.state import State
@@ -33,6 +34,7 @@ class Rules(Protocol):
     #: What clients get of the state by where they are in it; None is all of it.
     interest: ClassVar[Interest | None]
     handlers: ClassVar[Mapping[str, Handler]]
+    forms: ClassVar[Forms]
     state: State
 
     def on_create(self, step: Step, options: Mapping[str, Any]) -> None: ...

@@ -84,16 +84,17 @@ class Connection(Link):
         self._desk.arrive(self)
 
     def message(self, frame: bytes) -> None:
-        if not self._heard(len(frame)):
+        now_ms = self._clock()
+        if not self._heard(len(frame), now_ms):
             return
-        if self.stage is Stage.OPENED:
+        if self.stage is _OPENED:
             self._before_join(frame)
         else:
-            self._take(frame)
+            self._take(frame, now_ms)
 
     def text(self) -> None:
         """Text frames are ignored, but count."""
-        self._heard(0)
+        self._heard(0, self._clock())
 
     def alive(self) -> None:
         self.heard_at_ms = self._clock()
@@ -158,8 +159,8 @@ class Connection(Link):
 
     # -- frames ---------------------------------------------------------------------------------------------------
 
-    def _heard(self, size_bytes: int) -> bool:
-        now_ms = self.heard_at_ms = self._clock()
+    def _heard(self, size_bytes: int, now_ms: int) -> bool:
+        self.heard_at_ms = now_ms
         self.is_pinged = False
         if self.seat is not None:
             self.seat.active_at_ms = now_ms
@@ -192,18 +193,22 @@ class Connection(Link):
         parked, self._parked = self._parked, []
         for frame in parked:
             if not self.is_closed:
-                self._take(frame)
+                self._take(frame, self._clock())
 
-    def _take(self, frame: bytes) -> None:
+    def _take(self, frame: bytes, now_ms: int) -> None:
         runner = self._runner
         if runner is None or runner.is_over or self.seat is None:
+            return
+        intent = runner.room.rules.forms.read(frame)
+        if intent is not None:
+            runner.receive(self, intent.TYPE, intent, None, now_ms)
             return
         try:
             parsed = frames.parse(frame)
             if isinstance(parsed, Message):
-                self._act(runner, parsed.type, parsed.payload, None)
+                self._act(runner, parsed.type, parsed.payload, None, now_ms)
             elif isinstance(parsed, Request):
-                self._act(runner, parsed.type, parsed.payload, parsed.id)
+                self._act(runner, parsed.type, parsed.payload, parsed.id, now_ms)
             elif isinstance(parsed, BytesMessage):
                 self._unreadable(runner, f"type: {parsed.type!r} is not a message of bytes here")
             elif parsed is Signal.PING:
@@ -213,7 +218,9 @@ class Connection(Link):
         except Malformed as problem:
             self._unreadable(runner, str(problem))
 
-    def _act(self, runner: RoomRunner, message_type: str | int, payload: bytes, request_id: int | None) -> None:
+    def _act(
+        self, runner: RoomRunner, message_type: str | int, payload: bytes, request_id: int | None, now_ms: int
+    ) -> None:
         try:
             body = unpack(payload)
         except Undecodable as problem:
@@ -224,12 +231,12 @@ class Connection(Link):
             if isinstance(resume, Reject):
                 self._unreadable(runner, resume.message, request_id)
             else:
-                runner.step(lambda room: room.resume(self, resume, self._clock()))
+                runner.step(lambda room: room.resume(self, resume, now_ms))
         elif message_type == Logout.TYPE:
             assert self.seat is not None
             self._desk.log_out(self.seat.member.player.player_id)
         else:
-            runner.receive(self, message_type, body, request_id)
+            runner.receive(self, message_type, body, request_id, now_ms)
 
     def _unreadable(self, runner: RoomRunner, message: str, request_id: int | None = None) -> None:
         runner.step(lambda room: room.unreadable(self, message, request_id))
@@ -241,3 +248,4 @@ class Connection(Link):
 
 
 _JOIN_BYTE = bytes((frames.Opcode.JOIN_ROOM,))
+_OPENED = Stage.OPENED  # looked up once: an enum's members are slow to find

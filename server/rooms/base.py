@@ -23,6 +23,7 @@ from typing import Any, ClassVar, TypeVar, get_type_hints
 from contracts import limits
 from contracts.message import Intent
 from server.core import permissions
+from server.core.forms import Forms
 from server.core.interest import Interest
 from server.core.reject import Reject
 from server.core.rules import Handler
@@ -57,12 +58,14 @@ class Room:
     #: Clients get the chunks of the state around them, and not all of it.
     interest: ClassVar[Interest | None] = None
     handlers: ClassVar[Mapping[str, Handler]] = {}
+    forms: ClassVar[Forms] = Forms(())
     state: State
 
     def __init_subclass__(cls) -> None:
         own = [value.handler for value in vars(cls).values() if hasattr(value, "handler")]
         cls.handlers = {**cls.handlers, **{handler.intent.TYPE: handler for handler in own}}
         assert all(cls.handlers), f"{cls.__name__}: an intent needs a TYPE"
+        cls.forms = Forms(handler.intent for handler in cls.handlers.values())
         if cls.interest is not None:
             try:
                 cls.interest.chart(get_type_hints(cls)["state"])

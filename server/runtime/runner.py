@@ -25,6 +25,7 @@ import structlog
 from contracts.codes import CloseCode, Kind
 from server.core.effects import Close, Conflated, Effect, LookUp, Recall, Send
 from server.core.faults import Poisoned, Unavailable
+from server.core.intake import APPLIED
 from server.core.link import Link
 from server.core.recovery import RoomSnapshot, snapshot_of
 from server.core.reject import Reject
@@ -135,15 +136,19 @@ class RoomRunner:
         self._settle()
         return result
 
-    def receive(self, link: Link, message_type: str | int, body: object, request_id: int | None) -> None:
+    def receive(self, link: Link, message_type: str | int, body: object, request_id: int | None, now_ms: int) -> None:
         """One decoded message of a session's live connection."""
         room, came_at = self.room, time.perf_counter()
         room.refusal = self._upkeep.refusal()
-        outcome = room.receive(link, message_type, body, self._clock(), self.random, request_id)
+        outcome = room.receive(link, message_type, body, now_ms, self.random, request_id)
         self._metrics.intent_counted(str(message_type), outcome)
-        if outcome == "applied":
+        if outcome is APPLIED:
             self._unacked.append((room.room_seq, came_at))
-        self._settle()
+            # All it has left behind waits for its entry to be durable.
+            self._committer.submit(self, room.take_entries())
+            self._take_snapshot_if_due()
+        else:
+            self._settle()
 
     def joined(self, link: Link) -> None:
         """The connection's join byte arrived; from now on only its new token counts."""

@@ -84,7 +84,7 @@ def seat(runner: RoomRunner, session_id: str, **options: Any) -> Tape:
 
 
 def add(runner: RoomRunner, link: Link, seq: int, amount: int = 1) -> None:
-    runner.receive(link, "intent.add", {"seq": seq, "amount": amount}, None)
+    runner.receive(link, "intent.add", {"seq": seq, "amount": amount}, None, unix_ms())
 
 
 class Station:

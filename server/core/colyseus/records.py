@@ -18,6 +18,7 @@ integer keys of a Map strings, as in a JavaScript object. Nothing here checks wh
 """
 
 import struct
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -30,7 +31,8 @@ class Undecodable(Exception):
 
 
 _RECORD: Final = 0x72
-_FIRST_ID: Final = 0x40
+#: The id of a payload's first record; where records are used, a number from here to `_LAST_ID` is written otherwise.
+FIRST_ID: Final = 0x40
 _LAST_ID: Final = 0x7F
 _TIMESTAMP: Final = -1
 
@@ -46,6 +48,12 @@ def _undefined(code: int, _content: memoryview) -> None:
 
 
 _decode: Final = msgspec.msgpack.Decoder(ext_hook=_undefined).decode
+
+
+def record_head(keys: Sequence[str]) -> bytes:
+    """How the SDKs begin an object with these keys, fewer than 16; its values follow."""
+    assert len(keys) < 16
+    return b"\xd4r\x40" + msgspec.msgpack.encode(keys)
 
 
 def unpack(payload: bytes) -> Any:
@@ -76,7 +84,7 @@ def _flat_record(payload: bytes) -> Any:
     """
     values = _decode(_ARRAY_OF_ONE_MORE[payload[3]] + payload[3:])
     keys = values.pop(0)
-    if _FIRST_ID in values or not (_SCALARS.issuperset(map(type, values)) and _STR.issuperset(map(type, keys))):
+    if FIRST_ID in values or not (_SCALARS.issuperset(map(type, values)) and _STR.issuperset(map(type, keys))):
         raise Undecodable("not flat")
     return dict(zip(keys, values, strict=True))
 
@@ -142,7 +150,7 @@ class _Reader:
     def _value(self, depth_left: int) -> Any:
         prefix = self._take(1)[0]
         self._count(1)
-        if prefix < _FIRST_ID or prefix >= 0xE0:
+        if prefix < FIRST_ID or prefix >= 0xE0:
             return prefix if prefix < 0x80 else prefix - 0x100
         if prefix <= _LAST_ID:
             shape = self._shapes.get(prefix)
@@ -223,7 +231,7 @@ class _Reader:
         content = self._take(length)
         if code == 0:
             return None
-        if code == _RECORD and length == 1 and _FIRST_ID <= content[0] <= _LAST_ID:
+        if code == _RECORD and length == 1 and FIRST_ID <= content[0] <= _LAST_ID:
             return self._record(self._define(content[0], depth_left), depth_left)
         if code == _TIMESTAMP & 0xFF:
             return _milliseconds(content)

@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from server.core.state.node import DURABLE, Node, Tree, note
+from server.core.state.node import DURABLE, Node, Take, Tree, note
 from server.core.state.values import StateError, expected
 
 #: Tiles along each side of a chunk, where the grid does not say.
@@ -87,9 +87,13 @@ class Grid(Node):
         """All rows. At a take only the keys are of interest, and those never change."""
         return self._rows((cx, y) for y in range(self.height) for cx in range(-(-self.width // self.chunk)))
 
-    def _patch(self, view: int) -> Tree:
-        changes = self._record.changes[view]
-        return self._tree(view) if changes is None else self._rows(changes)
+    def _patch(self, take: Take) -> Tree:
+        changes = self._record.changes[take.view]
+        if changes is None:
+            take.placed.append(self)
+            return self._tree(take.view)
+        take.read.append(self._record)
+        return self._rows(changes)
 
     def _rows(self, rows: Iterable[tuple[int, int]]) -> Tree:
         size = self.chunk

@@ -16,6 +16,7 @@ from server.core.state.node import (
     ABSENT,
     DURABLE,
     Node,
+    Take,
     Tree,
     attach,
     change_of,
@@ -122,13 +123,16 @@ class Map(Node, MutableMapping[str, V]):
                 tree[key] = plain_leaf(value)
         return tree
 
-    def _patch(self, view: int) -> Tree:
-        changes = self._record.changes[view]
+    def _patch(self, take: Take) -> Tree:
+        changes = self._record.changes[take.view]
         if changes is None:
-            return self._tree(view)
+            take.placed.append(self)
+            return self._tree(take.view)
+        take.read.append(self._record)
         patch = {}
+        entries = self._entries
         for key, base in changes.items():
-            if (change := change_of(view, base, self._entries.get(key, ABSENT))) is not ABSENT:
+            if (change := change_of(take, base, entries.get(key, ABSENT))) is not ABSENT:
                 patch[key] = change
         return patch
 

@@ -59,6 +59,25 @@ class Record:
         self.changes: list[dict[Any, Any] | None] = [None] * len(VIEWS)
 
 
+class Take:
+    """One take of a view: the records it has read, and the nodes that it met where there was another, or none."""
+
+    __slots__ = ("placed", "read", "view")
+
+    def __init__(self, view: int) -> None:
+        self.view = view
+        self.read: list[Record] = []
+        self.placed: list[Node] = []
+
+    def settle(self) -> None:
+        """Forget the changes that are taken: each node's that was read, and all at and below what was placed."""
+        view = self.view
+        for record in self.read:
+            record.changes[view] = {}
+        for node in self.placed:
+            node._settle(view)
+
+
 class Node:
     """A part of a state's tree. The names of fields have no leading underscore, so these methods meet none."""
 
@@ -77,8 +96,8 @@ class Node:
         """The whole view below here as a tree of its own: now, or as it stood at the last take."""
 
     @abstractmethod
-    def _patch(self, view: int) -> Tree:
-        """The merge patch from the last take to now; the whole tree while fresh. Changes nothing."""
+    def _patch(self, take: Take) -> Tree:
+        """The merge patch from the last take to now; the whole tree while fresh. Changes nothing but `take`."""
 
     @abstractmethod
     def _settle(self, view: int) -> None:
@@ -95,21 +114,23 @@ def note(node: Node, view: int, key: Any, base: Any) -> None:
     if changes is None or key in changes:
         return
     if not changes:
-        _note_above(node, view)
+        note_above(node, view)
     changes[key] = base
 
 
-def _note_above(node: Node, view: int) -> None:
-    while (parent := node._record.parent) is not None:
-        key = node._record.key
-        changes = parent._record.changes[view]
-        if changes is None or key in changes:
+def note_above(node: Node, view: int) -> None:
+    """Record on the path to a node that something is about to change in it, for the first time since the last take."""
+    record = node._record
+    while (parent := record.parent) is not None:
+        above = parent._record
+        changes = above.changes[view]
+        if changes is None or record.key in changes:
             return
         is_first = not changes
-        changes[key] = node
+        changes[record.key] = node
         if not is_first:
             return
-        node = parent
+        node, record = parent, above
 
 
 def refuse_if_attached(child: Node, parent: Node) -> None:
@@ -134,11 +155,13 @@ def detach(child: Node) -> None:
     child._record.parent = None
 
 
-def change_of(view: int, base: Any, now: Any) -> Any:
+def change_of(take: Take, base: Any, now: Any) -> Any:
     """What a patch says of a key that was `base` at the last take and is `now`; ABSENT when it says nothing."""
+    view = take.view
     if isinstance(now, Node):
         if now is base:
-            return now._patch(view) or ABSENT
+            return now._patch(take) or ABSENT
+        take.placed.append(now)
         tree = now._tree(view)
         if isinstance(base, Node):
             null_what_is_gone(tree, base._tree(view, at_take=True))

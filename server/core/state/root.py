@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from server.core.state.node import DURABLE, VIEWS, VOLATILE, Tree
+from server.core.state.node import DURABLE, VIEWS, VOLATILE, Take, Tree
 from server.core.state.state import State
 
 S = TypeVar("S", bound=State)
@@ -72,7 +72,8 @@ def clear(root: State) -> None:
 
 def _take(root: State, view: int) -> Tree | None:
     assert root._record.parent is None, "changes are taken from the root, which alone has the whole path to them"
-    patch = root._patch(view)
+    take = Take(view)
+    patch = root._patch(take)
     # Only now: an entry moved or replaced is described by the records of both nodes.
-    root._settle(view)
+    take.settle()
     return patch or None

@@ -32,16 +32,18 @@ from server.core.state.node import (
     VIEWS,
     VOLATILE,
     Node,
+    Take,
     Tree,
     attach,
     change_of,
     detach,
     note,
+    note_above,
     plain_leaf,
     refuse_if_attached,
     settle,
 )
-from server.core.state.values import StateError, expected
+from server.core.state.values import Check, StateError, expected
 
 T = TypeVar("T")
 
@@ -70,10 +72,19 @@ class Field(msgspec.Struct, frozen=True):
         return self.default
 
 
+class _Leaf(msgspec.Struct, frozen=True):
+    """What assignments and patches need of a durable field that is no node, found by one look."""
+
+    wire: str
+    check: Check
+
+
 class State(Node):
     """Base of the classes that declare a room's state. Takes its fields as keywords."""
 
     _fields: ClassVar[dict[str, Field]] = {}
+    #: The durable scalars and arrays among them.
+    _leaves: ClassVar[dict[str, _Leaf]] = {}
     #: By view, the fields that appear in it.
     _seen: ClassVar[tuple[tuple[Field, ...], ...]] = tuple(() for _ in VIEWS)
 
@@ -82,6 +93,11 @@ class State(Node):
         names = [name for name in _annotated_names(cls) if get_origin(hints[name]) is not ClassVar]
         cls._fields = {name: _field_of(cls, name, hints[name]) for name in names}
         cls._seen = tuple(tuple(field for field in cls._fields.values() if view in field.views) for view in VIEWS)
+        cls._leaves = {
+            field.name: _Leaf(field.wire, field.kind.check)
+            for field in cls._seen[DURABLE]
+            if isinstance(field.kind, Leaf)
+        }
         cls._views = tuple(view for view in VIEWS if view == DURABLE or cls._seen[view])
         if len({field.wire for field in cls._fields.values()}) < len(cls._fields):
             raise StateError(f"{cls.__name__}: two fields have one name on the wire")
@@ -99,11 +115,34 @@ class State(Node):
         self.__dict__.update(values)
 
     def _assign(self, name: str, value: Any) -> None:
+        leaf = self._leaves.get(name)
+        if leaf is None:
+            self._assign_other(name, value)
+            return
+        values = self.__dict__
+        old = values[name]
+        if value is old:
+            return
+        try:
+            value = leaf.check(value)
+        except StateError as refused:
+            raise StateError(f"{self._name_of(name)}: {refused}") from None
+        if value == old:
+            return
+        # As `note`, which most of the assignments of a room would otherwise call.
+        changes = self._record.changes[DURABLE]
+        if changes is not None and name not in changes:
+            if not changes:
+                note_above(self, DURABLE)
+            changes[name] = old
+        values[name] = value
+
+    def _assign_other(self, name: str, value: Any) -> None:
+        """A node, a volatile value, or what is no field."""
         field = self._fields.get(name)
         if field is None:
             raise StateError(f"{self._name_of(name)}: no such field")
-        values = self.__dict__
-        old = values[name]
+        old = self.__dict__[name]
         if value is old:
             return
         value = self._checked(field, value)
@@ -115,7 +154,7 @@ class State(Node):
         if is_node:
             detach(old)
             attach(value, self, name)
-        values[name] = value
+        self.__dict__[name] = value
 
     def _refuse_to_delete(self, name: str) -> None:
         raise StateError(f"{self._name_of(name)}: a field cannot be deleted")
@@ -153,15 +192,24 @@ class State(Node):
                 tree[field.wire] = plain_leaf(value)
         return tree
 
-    def _patch(self, view: int) -> Tree:
+    def _patch(self, take: Take) -> Tree:
+        view = take.view
         changes = self._record.changes[view]
         if changes is None:
+            take.placed.append(self)
             return self._tree(view)
+        take.read.append(self._record)
         patch = {}
+        values, leaves = self.__dict__, self._leaves
         for name, base in changes.items():
+            now = values[name]
+            if (leaf := leaves.get(name)) is not None:
+                if now != base:
+                    patch[leaf.wire] = list(now) if type(now) is tuple else now
+                continue
             field = self._fields[name]
-            if (change := change_of(view, base, self.__dict__[name])) is not ABSENT:
-                is_unsaid = view == VOLATILE and not field.kind.is_node and self.__dict__[name] == field.default
+            if (change := change_of(take, base, now)) is not ABSENT:
+                is_unsaid = view == VOLATILE and not field.kind.is_node and now == field.default
                 patch[field.wire] = None if is_unsaid else change
         return patch
 
