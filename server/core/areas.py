@@ -86,6 +86,21 @@ class _Moved:
         return self._whole
 
 
+class _Local:
+    """What one tick says of one chunk."""
+
+    __slots__ = ("came", "had", "has", "left", "stayed")
+
+    def __init__(self) -> None:
+        #: Entries that changed and stayed here; that left, with where to; that came, with where from.
+        self.stayed: _Moved | None = None
+        self.left: list[tuple[Chunk | None, _Moved]] = []
+        self.came: list[tuple[Chunk | None, _Moved]] = []
+        #: A null for all that was here; all that is here. None until somebody wants it.
+        self.had: list[bytes] | None = None
+        self.has: list[bytes] | None = None
+
+
 class _Turn:
     """What one tick says, to whoever was in one area and is in another."""
 
@@ -96,23 +111,21 @@ class _Turn:
         self.crossed: dict[str, Way] = {}
         self._around = around
         self._chunks = chunks
-        self._moved: dict[Way, _Moved] = {}
-        #: By chunk: what left it, with where to; what came, with where from.
-        self._left: dict[Chunk, list[tuple[Chunk | None, _Moved]]] = {}
-        self._came: dict[Chunk, list[tuple[Chunk | None, _Moved]]] = {}
-        #: By chunk: all that was, and all that is in it.
-        self._had: dict[Chunk, list[bytes]] = {}
-        self._has: dict[Chunk, list[bytes]] = {}
+        self._ways: dict[Way, _Moved] = {}
+        self._locals: dict[Chunk, _Local] = {}
 
     def note(self, old: Chunk | None, new: Chunk | None, touched: _Touched) -> None:
-        """Not both are None."""
-        moved = self._moved.get((old, new))
+        """An entry changed that was, or is, somewhere."""
+        moved = self._ways.get((old, new))
         if moved is None:
-            moved = self._moved[old, new] = _Moved()
-            if old is not None and new != old:
-                self._left.setdefault(old, []).append((new, moved))
-            if new is not None and new != old:
-                self._came.setdefault(new, []).append((old, moved))
+            moved = self._ways[old, new] = _Moved()
+            if old == new and old is not None:
+                self._local(old).stayed = moved
+            else:
+                if old is not None:
+                    self._local(old).left.append((new, moved))
+                if new is not None:
+                    self._local(new).came.append((old, moved))
         moved.touched.append(touched)
 
     def parts(self, way: Way) -> list[bytes]:
@@ -132,34 +145,42 @@ class _Turn:
 
     def _add_changes(self, parts: list[bytes], area: Area) -> None:
         for chunk in area:
-            stayed = self._moved.get((chunk, chunk))
-            if stayed is not None:
-                parts += stayed.changes()
-            if chunk in self._left:
-                for new, moved in self._left[chunk]:
-                    parts += moved.changes() if new in area else moved.gone()
-            if chunk in self._came:
-                for old, moved in self._came[chunk]:
-                    if old not in area:
-                        parts += moved.whole()
+            local = self._locals.get(chunk)
+            if local is None:
+                continue
+            if local.stayed is not None:
+                parts += local.stayed.changes()
+            for new, moved in local.left:
+                parts += moved.changes() if new in area else moved.gone()
+            for old, moved in local.came:
+                if old not in area:
+                    parts += moved.whole()
 
     def _entries(self, chunk: Chunk) -> list[bytes]:
         """All that is in a chunk now."""
-        if chunk not in self._has:
+        local = self._local(chunk)
+        if local.has is None:
             here = self._chunks.get(chunk)
-            self._has[chunk] = [pack(here)] if here else []
-        return self._has[chunk]
+            local.has = [pack(here)] if here else []
+        return local.has
 
     def _nulls(self, chunk: Chunk) -> list[bytes]:
         """A null for all that was in a chunk before."""
-        if chunk not in self._had:
-            came = {(each.map, each.key) for _, moved in self._came.get(chunk, ()) for each in moved.touched}
+        local = self._local(chunk)
+        if local.had is None:
+            came = {(each.map, each.key) for _, moved in local.came for each in moved.touched}
             here = self._chunks.get(chunk, {})
             stayed = [(name, key) for name, entries in here.items() for key in entries if (name, key) not in came]
-            left = [(each.map, each.key) for _, moved in self._left.get(chunk, ()) for each in moved.touched]
+            left = [(each.map, each.key) for _, moved in local.left for each in moved.touched]
             was = stayed + left
-            self._had[chunk] = [_patch((name, key, None) for name, key in was)] if was else []
-        return self._had[chunk]
+            local.had = [_patch((name, key, None) for name, key in was)] if was else []
+        return local.had
+
+    def _local(self, chunk: Chunk) -> _Local:
+        local = self._locals.get(chunk)
+        if local is None:
+            local = self._locals[chunk] = _Local()
+        return local
 
 
 class Areas:
