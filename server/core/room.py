@@ -111,9 +111,8 @@ class Room:
 
     def adopt(self, old: "Room", now_ms: int, random: "Random") -> None:
         """Rebuilt from the journal, go on in the place of `old`, which stands still: everyone gets a snapshot."""
-        for link, seat in rollback.adopt(self, old):
-            if link.stage is not Stage.OPENED:
-                self._catching_up.start_over(link, seat, now_ms)
+        kept = rollback.adopt(self, old)
+        self._catching_up.start_over([each for each in kept if each[0].stage is not Stage.OPENED], now_ms)
         self.drop_unconnected(now_ms, random)
 
     # -- sessions -------------------------------------------------------------------------------------------------
