@@ -22,8 +22,6 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-import msgspec
-
 from contracts import limits
 from contracts.events import Delta
 from contracts.message import Tree
@@ -45,13 +43,18 @@ Entries = dict[str, dict[str, Tree]]
 Way = tuple[Chunk | None, Chunk | None]
 
 
-class _Touched(msgspec.Struct, frozen=True, gc=False):
-    """A located entry that changed: patches to apply in order, None for its removal; and what it is now, if it is."""
+class _Located:
+    """An entry as it was last shown, with what the tick says of it: patches in order, None for its removal."""
 
-    map: str
-    key: str
-    said: list[Tree | None]
-    entry: Tree | None
+    __slots__ = ("chunk", "key", "map", "said", "tree")
+
+    def __init__(self, map_name: str, key: str, tree: Tree | None = None, chunk: Chunk | None = None) -> None:
+        self.map = map_name
+        self.key = key
+        #: None if there is no such entry.
+        self.tree = tree
+        self.chunk = chunk
+        self.said: list[Tree | None] = []
 
 
 class _Moved:
@@ -60,7 +63,7 @@ class _Moved:
     __slots__ = ("_changes", "_gone", "_whole", "touched")
 
     def __init__(self) -> None:
-        self.touched: list[_Touched] = []
+        self.touched: list[_Located] = []
         self._changes: list[bytes] | None = None
         self._gone: list[bytes] | None = None
         self._whole: list[bytes] | None = None
@@ -82,7 +85,7 @@ class _Moved:
 
     def whole(self) -> list[bytes]:
         if self._whole is None:
-            self._whole = [_patch((each.map, each.key, each.entry) for each in self.touched)]
+            self._whole = [_patch((each.map, each.key, each.tree) for each in self.touched)]
         return self._whole
 
 
@@ -114,7 +117,7 @@ class _Turn:
         self._ways: dict[Way, _Moved] = {}
         self._locals: dict[Chunk, _Local] = {}
 
-    def note(self, old: Chunk | None, new: Chunk | None, touched: _Touched) -> None:
+    def note(self, old: Chunk | None, new: Chunk | None, touched: _Located) -> None:
         """An entry changed that was, or is, somewhere."""
         moved = self._ways.get((old, new))
         if moved is None:
@@ -193,13 +196,14 @@ class Areas:
 
     def restart(self, tree: Tree) -> None:
         """`tree`, which becomes ours, is the state that has been shown."""
-        #: By map and key: where each entry is.
-        self._places: dict[str, dict[str, Chunk]] = {name: {} for name in self._chart.maps}
-        #: By chunk, for those that hold any.
+        #: By map and key.
+        self._located: dict[str, dict[str, _Located]] = {name: {} for name in self._chart.maps}
+        #: By chunk, for those that hold any: the same entries as they are sent.
         self._chunks: dict[Chunk, Entries] = {}
-        for name in self._chart.maps:
+        for name, of_map in self._located.items():
             for key, entry in tree.get(name, {}).items():
-                self._put(name, key, entry, self._chart.chunk_of(entry))
+                of_map[key] = _Located(name, key, entry, self._chart.chunk_of(entry))
+                self._put(of_map[key])
 
     def deltas(self, delta: Delta, changes: Iterable[Change], live: Mapping[str, Link]) -> list[Send]:
         """
@@ -207,76 +211,91 @@ class Areas:
 
         `delta` has no patches of its own. Every link gets one frame, though nothing may have changed for it.
         """
-        turn = self._advance(changes)
-        own, crossed = self._places[self._chart.own], turn.crossed
+        turn = _Turn(self._around, self._chunks)
+        touched = self._sort(changes, turn)
+        for located in touched:
+            self._advance(located, turn)
+        head, _, tail = pack(delta).partition(_NO_PATCHES)
+        head = _STATE_DELTA + head + _PATCHES
+        groups = self._by_way(live, turn.crossed)
+        sends = [Send(links, head + array(turn.parts(way)) + tail) for way, links in groups.items()]
+        for located in touched:
+            located.said = []
+        return sends
+
+    def _sort(self, changes: Iterable[Change], turn: _Turn) -> list[_Located]:
+        """What the changes say, put by the entries that it is said of; returns these."""
+        others: list[Tree] = []
+        touched: list[_Located] = []
+        for change in changes:
+            for name, patch in (change.patch or {}).items():
+                of_map = self._located.get(name)
+                if of_map is None:
+                    merge(others, {name: patch})
+                    continue
+                for key, one in patch.items():
+                    located = of_map.get(key)
+                    if located is None:
+                        located = of_map[key] = _Located(name, key)
+                    if not located.said:
+                        touched.append(located)
+                    located.said.append(one)
+        turn.others = [pack(patch) for patch in others]
+        return touched
+
+    def _advance(self, located: _Located, turn: _Turn) -> None:
+        """Show what is said of one entry."""
+        old, tree, said = located.chunk, located.tree, located.said
+        if len(said) > 1:
+            said = located.said = _composed(said)
+        for one in said:
+            if one is None:
+                tree = None
+            else:
+                tree = {} if tree is None else tree
+                apply_in_place(tree, one)
+        new = None if tree is None else self._chart.chunk_of(tree)
+        if old != new or said[0] is None:
+            # One that was replaced is another, though it may be where the old one was.
+            self._take(located)
+            located.tree, located.chunk = tree, new
+            self._put(located)
+            if old != new and located.map == self._chart.own:
+                turn.crossed[located.key] = (old, new)
+        if old is not None or new is not None:
+            turn.note(old, new, located)
+
+    def _by_way(self, live: Mapping[str, Link], crossed: Mapping[str, Way]) -> dict[Way, list[Link]]:
+        """The live links, by where their sessions were and are."""
+        own = self._located[self._chart.own]
         groups: dict[Way, list[Link]] = {}
         for session_id, link in live.items():
             way = crossed.get(session_id)
             if way is None:
-                chunk = own.get(session_id)
+                located = own.get(session_id)
+                chunk = None if located is None else located.chunk
                 way = (chunk, chunk)
             if way in groups:
                 groups[way].append(link)
             else:
                 groups[way] = [link]
-        head, _, tail = pack(delta).partition(_NO_PATCHES)
-        head = _STATE_DELTA + head + _PATCHES
-        return [Send(links, head + array(turn.parts(way)) + tail) for way, links in groups.items()]
+        return groups
 
-    def _advance(self, changes: Iterable[Change]) -> _Turn:
-        turn = _Turn(self._around, self._chunks)
-        others: list[Tree] = []
-        said: dict[str, dict[str, list[Tree | None]]] = {name: {} for name in self._chart.maps}
-        for change in changes:
-            for name, patch in (change.patch or {}).items():
-                if name not in said:
-                    merge(others, {name: patch})
-                    continue
-                of_map = said[name]
-                for key, one in patch.items():
-                    if key in of_map:
-                        of_map[key].append(one)
-                    else:
-                        of_map[key] = [one]
-        for name, of_map in said.items():
-            for key, patches in of_map.items():
-                self._change(turn, name, key, _composed(patches))
-        turn.others = [pack(patch) for patch in others]
-        return turn
+    def _put(self, located: _Located) -> None:
+        if located.chunk is None or located.tree is None:
+            del self._located[located.map][located.key]
+        else:
+            self._chunks.setdefault(located.chunk, {}).setdefault(located.map, {})[located.key] = located.tree
 
-    def _change(self, turn: _Turn, name: str, key: str, said: list[Tree | None]) -> None:
-        """What is said of one entry."""
-        old = self._places[name].get(key)
-        entry: Tree | None = None if old is None else self._chunks[old][name][key]
-        for one in said:
-            if one is None:
-                entry = None
-            else:
-                entry = {} if entry is None else entry
-                apply_in_place(entry, one)
-        new = None if entry is None else self._chart.chunk_of(entry)
-        if old != new or said[0] is None:
-            # One that was replaced is another, though it may be where the old one was.
-            if old is not None:
-                self._take(name, key, old)
-            if entry is not None and new is not None:
-                self._put(name, key, entry, new)
-            if old != new and name == self._chart.own:
-                turn.crossed[key] = (old, new)
-        if old is not None or new is not None:
-            turn.note(old, new, _Touched(name, key, said, entry))
-
-    def _put(self, name: str, key: str, entry: Tree, chunk: Chunk) -> None:
-        self._places[name][key] = chunk
-        self._chunks.setdefault(chunk, {}).setdefault(name, {})[key] = entry
-
-    def _take(self, name: str, key: str, chunk: Chunk) -> None:
-        here = self._chunks[chunk]
-        del here[name][key], self._places[name][key]
-        if not here[name]:
-            del here[name]
+    def _take(self, located: _Located) -> None:
+        if located.chunk is None:
+            return
+        here = self._chunks[located.chunk]
+        del here[located.map][located.key]
+        if not here[located.map]:
+            del here[located.map]
         if not here:
-            del self._chunks[chunk]
+            del self._chunks[located.chunk]
 
 
 def _composed(said: list[Tree | None]) -> list[Tree | None]:
