@@ -20,7 +20,6 @@ from them, not encoded.
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import Any
 
 from contracts import limits
 from contracts.events import Delta
@@ -70,22 +69,29 @@ class _Moved:
 
     def changes(self) -> list[bytes]:
         if self._changes is None:
-            depth = max(len(each.said) for each in self.touched)
-            layers = (
-                ((each.map, each.key, each.said[layer]) for each in self.touched if layer < len(each.said))
-                for layer in range(depth)
-            )
-            self._changes = [_patch(layer) for layer in layers]
+            layers: list[Tree] = []
+            for each in self.touched:
+                for depth, one in enumerate(each.said):
+                    if depth == len(layers):
+                        layers.append({})
+                    layers[depth].setdefault(each.map, {})[each.key] = one
+            self._changes = [pack(patch) for patch in layers]
         return self._changes
 
     def gone(self) -> list[bytes]:
         if self._gone is None:
-            self._gone = [_patch((each.map, each.key, None) for each in self.touched)]
+            nulls: Tree = {}
+            for each in self.touched:
+                nulls.setdefault(each.map, {})[each.key] = None
+            self._gone = [pack(nulls)]
         return self._gone
 
     def whole(self) -> list[bytes]:
         if self._whole is None:
-            self._whole = [_patch((each.map, each.key, each.tree) for each in self.touched)]
+            entries: Tree = {}
+            for each in self.touched:
+                entries.setdefault(each.map, {})[each.key] = each.tree
+            self._whole = [pack(entries)]
         return self._whole
 
 
@@ -171,12 +177,14 @@ class _Turn:
         """A null for all that was in a chunk before."""
         local = self._local(chunk)
         if local.had is None:
-            came = {(each.map, each.key) for _, moved in local.came for each in moved.touched}
-            here = self._chunks.get(chunk, {})
-            stayed = [(name, key) for name, entries in here.items() for key in entries if (name, key) not in came]
-            left = [(each.map, each.key) for _, moved in local.left for each in moved.touched]
-            was = stayed + left
-            local.had = [_patch((name, key, None) for name, key in was)] if was else []
+            nulls: dict[str, Tree] = {name: dict.fromkeys(here) for name, here in self._chunks.get(chunk, {}).items()}
+            for _, moved in local.came:
+                for each in moved.touched:
+                    del nulls[each.map][each.key]
+            for _, moved in local.left:
+                for each in moved.touched:
+                    nulls.setdefault(each.map, {})[each.key] = None
+            local.had = [pack(nulls)] if any(nulls.values()) else []
         return local.had
 
     def _local(self, chunk: Chunk) -> _Local:
@@ -304,11 +312,3 @@ def _composed(said: list[Tree | None]) -> list[Tree | None]:
         return said
     after = len(said) - said[::-1].index(None) if None in said else 0
     return [*([None] if after else []), *compose(one for one in said[after:] if one is not None)]
-
-
-def _patch(said: Iterable[tuple[str, str, Any]]) -> bytes:
-    """A patch of located maps, encoded, from what it says of each entry."""
-    patch: Tree = {}
-    for name, key, value in said:
-        patch.setdefault(name, {})[key] = value
-    return pack(patch)
