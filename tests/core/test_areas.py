@@ -1,16 +1,19 @@
 """Facts about areas of interest: who is sent what, and how often it is encoded."""
 
+import sys
+from types import FrameType
 from typing import Any
 
 import pytest
 
 from contracts.message import Tree
+from server.core.colyseus.pack import pack
 from server.core.effects import Send
 from server.core.interest import Interest
 from server.core.state import Grid, Map, State, StateError, Volatile, plain
 from server.rooms.base import Room
 from tests.core.meadow import CHUNK, Ground, Meadow
-from tests.core.parts import Bench, Tape
+from tests.core.parts import UNPACED, Bench, Tape
 
 #: Amounts that lead somewhere, or nowhere.
 RIGHT, LEFT, LEAP, VANISH = 1, 2, 9, 16
@@ -102,6 +105,41 @@ def test_all_who_stay_in_a_chunk_share_one_frame() -> None:
     bench.commit()
     sends = [effect for effect in bench.room.tick(0) if isinstance(effect, Send)]
     assert [["a", "b", "c"], ["d"]] == [[link.seat.session_id for link in send.links if link.seat] for send in sends]
+
+
+class Crowd(Meadow):
+    max_clients = 200
+
+
+def encodings(bench: Bench) -> int:
+    """How often something is encoded in a tick."""
+    count = 0
+
+    def on_event(frame: FrameType, event: str, _: object) -> None:
+        nonlocal count
+        count += event == "call" and frame.f_code is pack.__code__
+
+    sys.setprofile(on_event)
+    try:
+        bench.room.tick(0)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_a_chunk_is_encoded_once_a_tick_however_many_are_in_it_and_around_it() -> None:
+    """Two chunks that all see; half of the crowd moves, one of them across: the head, a part for each chunk, the step."""
+    counts = []
+    for crowd in (4, 40):
+        bench = Bench(Crowd(), UNPACED)
+        tapes = [stand(bench, f"s{place}", CHUNK * (place % 2)) for place in range(crowd)]
+        bench.tick()
+        for tape in tapes[: crowd // 2]:
+            bench.add(tape, 1, 3)
+        bench.add(tapes[-1], 1, LEFT)
+        bench.commit()
+        counts.append(encodings(bench))
+    assert [4, 4] == counts
 
 
 def test_each_delta_follows_from_the_last_even_where_nothing_happened() -> None:
