@@ -128,7 +128,7 @@ def encodings(bench: Bench) -> int:
 
 
 def test_a_chunk_is_encoded_once_a_tick_however_many_are_in_it_and_around_it() -> None:
-    """Two chunks that all see; half of the crowd moves, one of them across: the head, a part for each chunk, the step."""
+    """Two chunks that all see; half of the crowd moves, one across: the head, a part for each chunk, the step."""
     counts = []
     for crowd in (4, 40):
         bench = Bench(Crowd(), UNPACED)
