@@ -13,6 +13,7 @@ load, sent again under a new one by its client, and take effect twice.
 from collections import OrderedDict
 from collections.abc import Mapping
 from enum import Enum
+from itertools import islice
 
 import msgspec
 
@@ -86,4 +87,5 @@ class IntentSequence:
 
     def recent(self, count: int) -> dict[int, Outcome]:
         """The newest outcomes, oldest first."""
-        return dict(list(self._outcomes.items())[-count:])
+        newest = list(islice(reversed(self._outcomes.items()), count))
+        return dict(reversed(newest))

@@ -22,6 +22,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 import msgspec
 import structlog
 
+from contracts import limits
 from contracts.codes import CloseCode, Kind
 from server.core.effects import Close, Conflated, Effect, LookUp, Recall, Send
 from server.core.faults import Poisoned, Unavailable
@@ -347,7 +348,9 @@ class RoomRunner:
     def _take_snapshot_if_due(self) -> None:
         """Taken now, written once its roomSeq is durable; one at a time."""
         room = self.room
-        is_due = room.room_seq - self._snapshot_seq >= self._pace.snapshot_every
+        # It holds every session, so where there are many it is dear, and comes after as many more actions.
+        every = max(self._pace.snapshot_every, limits.SNAPSHOT_EVERY_OF_SEAT * len(room.seats))
+        is_due = room.room_seq - self._snapshot_seq >= every
         if is_due and self._snapshot is None and room.takes_input:
             self._snapshot = snapshot_of(room, self._clock())
             self._snapshot_seq = room.room_seq
