@@ -12,6 +12,8 @@ PACKAGES := .venv/.packages
 PROJECT := .venv/.project
 NODE_MODULES := node_modules/.packages
 PAGE := server/web/dist/.built
+COLYSEUS := bench/peers/colyseus/node_modules/.packages
+SOCKETIO := bench/peers/socketio/.venv/.packages
 
 PAGE_SOURCES := $(shell find server/web web-client-types -type f \
 	-not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
@@ -19,7 +21,7 @@ FAST_TESTS := $(wildcard tests/architecture tests/contracts tests/core tests/roo
 COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: serve test check chaos soak simulate bench micro types audit lock clean
+.PHONY: serve test check chaos soak simulate bench peers micro types audit lock clean
 
 serve: $(PROJECT) $(PAGE)
 	@exec .venv/bin/holdfast serve $(ARGS)
@@ -42,13 +44,18 @@ chaos: $(PROJECT)
 soak: $(PROJECT)
 	@.venv/bin/holdfast chaos run soak $(ARGS)
 
-bench: $(PROJECT)
-	@.venv/bin/python -m bench.acks $(ARGS)
+# Holdfast beside its peers, about 20 minutes; some of it: make bench ARGS="load --peers colyseus-memory"
+bench: $(PROJECT) $(COLYSEUS) $(SOCKETIO)
+	@.venv/bin/python -m bench $(ARGS)
 
 # Times of the pieces of an action; the tests hold what they do, by counting.
 micro: $(PROJECT)
 	@.venv/bin/python -m pytest tests/micro/test_benchmarks.py -q --benchmark-enable --benchmark-disable-gc \
 	--benchmark-sort=fullname --benchmark-columns=min,median,iqr,rounds --benchmark-time-unit=us $(ARGS)
+
+# The same game on other servers, installed and held against ours.
+peers: $(PROJECT) $(COLYSEUS) $(SOCKETIO)
+	@.venv/bin/python -m pytest bench/peers -q
 
 simulate: $(PROJECT)
 	@.venv/bin/python -m tests.simulation $(ARGS)
@@ -59,8 +66,10 @@ types: $(PROJECT)
 # Strict: a package the registry says nothing about counts as not audited. Both are asked, whatever the first says.
 audit: $(PACKAGES)
 	@status=0; \
-	.venv/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock -r requirements-prod.lock || status=1; \
+	.venv/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock -r requirements-prod.lock \
+		-r bench/peers/socketio/requirements.lock || status=1; \
 	scripts/with-node npm audit --package-lock-only || status=1; \
+	(cd bench/peers/colyseus && NODE_MIN=22 ../../../scripts/with-node npm audit --package-lock-only) || status=1; \
 	[ $$status = 0 ] || echo "· NOT CLEAN: a vulnerability is known, or a registry does not answer such questions; see above"; \
 	exit $$status
 
@@ -68,10 +77,13 @@ lock: $(PACKAGES)
 	@$(COMPILE) --extra embedded --extra dev pyproject.toml -o requirements.lock
 	@$(COMPILE) pyproject.toml -o requirements-prod.lock
 	@scripts/with-node npm install --package-lock-only --omit-lockfile-registry-resolved
+	@$(COMPILE) bench/peers/socketio/requirements.in -o bench/peers/socketio/requirements.lock
+	@cd bench/peers/colyseus && NODE_MIN=22 ../../../scripts/with-node npm install --package-lock-only
 
 # The data in .holdfast/ is not ours to clean.
 clean:
 	@rm -rf .venv .setup node_modules server/web/node_modules web-client-types/node_modules tests/sdk/node_modules
+	@rm -rf bench/peers/colyseus/node_modules bench/peers/socketio/.venv
 	@rm -rf server/web/dist web-client-types/dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(PACKAGES): requirements.lock
@@ -95,4 +107,17 @@ $(NODE_MODULES): $(PACKAGES) package-lock.json
 $(PAGE): $(NODE_MODULES) $(PAGE_SOURCES)
 	@echo "· the page"
 	@scripts/with-node npm run build --silent --workspace server/web >/dev/null
+	@touch $@
+
+$(COLYSEUS): $(PACKAGES) bench/peers/colyseus/package-lock.json
+	@echo "· Colyseus (about 5 s, once)"
+	@cd bench/peers/colyseus && NODE_MIN=22 ../../../scripts/with-node npm ci --loglevel=error >/dev/null
+	@touch $@
+
+# By the pip of ours: the Python of some systems makes no environment with one.
+$(SOCKETIO): $(PACKAGES) bench/peers/socketio/requirements.lock
+	@echo "· python-socketio (about 10 s, once)"
+	@.venv/bin/python -m venv --clear --without-pip bench/peers/socketio/.venv
+	@.venv/bin/python -m pip --python bench/peers/socketio/.venv install --quiet --disable-pip-version-check \
+		--require-hashes -r bench/peers/socketio/requirements.lock
 	@touch $@

@@ -90,6 +90,11 @@ class Served(AbstractContextManager["Served"]):
         self._folder.cleanup()
 
     @property
+    def pid(self) -> int:
+        """Of the server's own process; its databases are its children."""
+        return self._server.pid
+
+    @property
     def databases(self) -> Urls:
         urls = read_running(self._data_dir)
         assert urls is not None, "they end after the server"

@@ -145,7 +145,7 @@ RECALLS_MAX = 16
 LOOK_UPS_AT_ONCE = 2
 LOOK_UPS_MAX = 1_000
 #: Actions between two snapshots in the table.
-SNAPSHOT_EVERY = 500
+SNAPSHOT_EVERY = 5_000
 #: The same for each seat, where that is more: a snapshot holds all sessions.
 SNAPSHOT_EVERY_OF_SEAT = 16
 #: How long a room without sessions stays active.

@@ -8,7 +8,7 @@ class ExitCode(IntEnum):
 
     #: Done. For `serve`: a signal ended it, in order. A reader that closed its pipe early (`| head`) counts as done.
     OK = 0
-    #: `doctor` found a problem, or a scenario of `chaos run` failed.
+    #: `doctor` or `bots` found a problem, or a scenario of `chaos run` or an assertion of `bots` failed.
     PROBLEM = 1
     #: The command line is not of the verb's form.
     USAGE = 2
@@ -16,6 +16,8 @@ class ExitCode(IntEnum):
     SCHEMA = 65
     #: No such room, no such roomSeq yet, or no data in the data folder.
     NOT_FOUND = 66
+    #: The server that `bots` was to load is not there, or does not let them in.
+    SERVER = 68
     #: The databases could not be started or reached.
     DATABASES = 69
     #: `serve` was fenced, for another node may have its rooms, or one of its tasks crashed: start it again.

@@ -177,6 +177,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, about("new WebSockets of one address that may come at once", 500, "connections", ge=1, le=1_000_000)
     ] = limits.CONNECT_BURST
     limit_loopback: Annotated[bool, about("whether these limits hold for this machine's own addresses", "true")] = False
+    #: Read by `server.compiled` when the server is imported, before there are settings; here for whoever looks it up.
+    compiled: Annotated[bool, about("whether the hot path may run as machine code, where that was built", "false")] = (
+        True
+    )
     log_format: Annotated[
         Literal["auto", "json", "console"], about("form of the log; auto: console on a terminal, else json", "json")
     ] = "auto"

@@ -80,6 +80,9 @@ def _ending_of(problem: Exception) -> tuple[ExitCode, str] | None:
     from server.settings import BadSetting
     from server.storage.migrations import SchemaRefused
     from server.tools.access import Unsignable
+    from server.tools.bots.assertions import BadAssertion
+    from server.tools.bots.dialect import NoSuchRoom, Refused
+    from server.tools.bots.plan import BadPlan
     from server.tools.databases import NoData
     from server.tools.journal_reader import JournalBroken, NotFound
     from server.tools.types import NodeFailed
@@ -95,6 +98,10 @@ def _ending_of(problem: Exception) -> tuple[ExitCode, str] | None:
         JournalBroken: ExitCode.JOURNAL,
         NodeFailed: ExitCode.CHECKOUT,
         Unsignable: ExitCode.USAGE,
+        BadAssertion: ExitCode.USAGE,
+        BadPlan: ExitCode.USAGE,
+        NoSuchRoom: ExitCode.NOT_FOUND,
+        Refused: ExitCode.SERVER,
     }
     code = next((code for kind, code in codes.items() if isinstance(problem, kind)), None)
     if code is None:

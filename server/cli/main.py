@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from server.cli import chaos, config, doctor, log, migrate, rooms, serve, state, token, types
+from server.cli import bots, chaos, config, doctor, log, migrate, rooms, serve, state, token, types
 from server.cli.endings import endings
 
 
@@ -35,6 +35,7 @@ app.command()(types.types)
 app.add_typer(config.verbs, name="config")
 app.command()(doctor.doctor)
 app.add_typer(chaos.verbs, name="chaos")
+app.command()(bots.bots)
 
 
 def _show_version(is_asked: bool) -> None:

@@ -24,7 +24,7 @@ def token(
     from contracts.http import GuestAnswer
     from server.cli.printing import print_json
     from server.core.identifiers import new_id
-    from server.core.seats import Player
+    from server.core.membership import Player
     from server.tools.access import sign
 
     settings = read_settings(data_dir, database_url)

@@ -17,10 +17,10 @@ import msgspec
 from contracts.codes import RejectCode
 from server.core.history import Change
 from server.core.journal import CharacterMove, Entry
+from server.core.membership import Membership
 from server.core.output import Output
 from server.core.reject import Reject
 from server.core.rules import Rules
-from server.core.seats import Membership
 from server.core.state import has_changes, take_patch
 from server.core.step import Step
 

@@ -32,6 +32,10 @@ class Gate(Generic[E]):
             released.append(held.popleft())
         return released
 
+    def opens(self, durable: int) -> bool:
+        """Whether `open` would release anything."""
+        return bool(self._held) and self._held[0][0] <= durable
+
     def cut(self, room_seq: int) -> list[E]:
         """Take away, in order, everything held for more than `room_seq`."""
         gone: list[E] = []

@@ -34,6 +34,8 @@ class Change(msgspec.Struct, frozen=True):
 class History:
     def __init__(self, base_seq: int, base_epoch: int, entries_max: int, bytes_max: int) -> None:
         self.base_seq = base_seq
+        #: The last action applied.
+        self.last_seq = base_seq
         self._base_epoch = base_epoch
         self._entries_max = entries_max
         self._bytes_max = bytes_max
@@ -44,6 +46,7 @@ class History:
         assert change.room_seq == self.last_seq + 1, "a room's sequence has no gaps"
         self._changes.append(change)
         self._bytes += change.size_bytes
+        self.last_seq = change.room_seq
 
     def trim(self, keep_after: int) -> None:
         """Drop the oldest changes while a bound is passed, but none after `keep_after`: those are still to be sent."""
@@ -58,6 +61,7 @@ class History:
         """Drop the changes after `room_seq`: they never became durable."""
         while self._changes and self._changes[-1].room_seq > room_seq:
             self._bytes -= self._changes.pop().size_bytes
+            self.last_seq -= 1
 
     def recall(self, before: Sequence[Change]) -> bool:
         """
@@ -73,10 +77,6 @@ class History:
             self._bytes += sum(change.size_bytes for change in changes)
             self.base_seq, self._base_epoch = base.room_seq, base.epoch
         return True
-
-    @property
-    def last_seq(self) -> int:
-        return self._changes[-1].room_seq if self._changes else self.base_seq
 
     def reaches(self, room_seq: int, epoch: int | None) -> bool:
         """Whether all after `room_seq` is here, and `epoch`, if told, is the journal's at that roomSeq."""

@@ -16,6 +16,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import msgspec
+from mypy_extensions import mypyc_attr
 
 if TYPE_CHECKING:
     from server.core.seats import Seat
@@ -46,7 +47,23 @@ class Lag(msgspec.Struct, frozen=True):
     heard_seq: int
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Link(ABC):
+    __slots__ = (
+        "asked",
+        "connected_seq",
+        "drain_by_ms",
+        "drain_to_bytes",
+        "is_greeted",
+        "is_resuming",
+        "is_return",
+        "lag",
+        "owed",
+        "resume_by_ms",
+        "seat",
+        "stage",
+    )
+
     def __init__(self) -> None:
         self.stage = Stage.OPENED
         #: The seat it was given; None until it has one.

@@ -107,6 +107,11 @@ class Output:
         return self._sent_seq < self.durable_seq
 
     @property
+    def has_unshown(self) -> bool:
+        """Whether something waits to be released that rests on nothing but what is durable."""
+        return bool(self._at_once) or self._gate.opens(self.durable_seq)
+
+    @property
     def is_full(self) -> bool:
         """Whether so much is held that nobody may have it grow by asking again."""
         return len(self._gate) >= limits.HELD_MAX

@@ -7,19 +7,22 @@ link yet, and whoever activates the room drops them (`Room.drop_unconnected`); a
 """
 
 from collections.abc import Iterable
+from typing import Self
 
 import msgspec
 
 from contracts import limits
 from contracts.codes import Kind, RejectCode
+from contracts.message import Tree
+from server.core.event_record import EventRecord
 from server.core.history import Change, History
 from server.core.journal import Entry
+from server.core.membership import Membership
 from server.core.room import Room, RoomLimits
 from server.core.rules import Rules
-from server.core.seats import Membership, Seat
+from server.core.seats import Seat
 from server.core.sequence import Applied, IntentSequence, Outcome, Refused
 from server.core.state import apply_in_place, load, plain
-from server.core.step import EventRecord
 from server.core.tokens import Tokens
 
 TOKEN_HASH_BYTES = 32
@@ -81,39 +84,54 @@ def snapshot_of(room: Room, now_ms: int) -> RoomSnapshot:
     )
 
 
-def recover(
-    room_id: str,
-    epoch: int,
-    rules: Rules,
-    room_limits: RoomLimits,
-    snapshot: RoomSnapshot | None,
-    entries: Iterable[Entry],
-    now_ms: int,
-) -> Room:
+class Recovery:
     """
-    The room at the end of `entries`, which go on from `snapshot` (or from 1) without a gap.
+    A room on the way from its snapshot to the end of its journal, whose pages are folded as they are read.
 
-    Raises StateError when the rules' state cannot hold what the journal says.
+    An entry takes some 5 us, and a page of them is what the other rooms of the node may have to wait for.
     """
-    base_seq, base_epoch, tree, records = 0, 0, {}, []
-    if snapshot is not None:
-        base_seq, base_epoch = snapshot.room_seq, snapshot.epoch
-        tree = msgspec.json.decode(snapshot.state)
-        records = msgspec.json.decode(snapshot.sessions, type=list[SessionRecord])
-    history = History(base_seq, base_epoch, limits.HISTORY_ENTRIES_MAX, limits.HISTORY_BYTES_MAX)
-    folded = Room(room_id, epoch, rules, history, room_limits)
-    for record in records:
-        _restore(folded, record, now_ms)
-    for entry in entries:
-        _note(folded, entry, now_ms)
-        change = change_of(entry)
-        if change.patch is not None:
-            apply_in_place(tree, change.patch)
-        history.append(change)
-    history.trim(history.last_seq)
-    rules.state = load(type(rules.state), tree)
-    folded.output.restart(rules.state)
-    return folded
+
+    def __init__(
+        self,
+        room_id: str,
+        epoch: int,
+        rules: Rules,
+        room_limits: RoomLimits,
+        snapshot: RoomSnapshot | None,
+        now_ms: int,
+    ) -> None:
+        base_seq, base_epoch = (0, 0) if snapshot is None else (snapshot.room_seq, snapshot.epoch)
+        self._history = History(base_seq, base_epoch, limits.HISTORY_ENTRIES_MAX, limits.HISTORY_BYTES_MAX)
+        self._room = Room(room_id, epoch, rules, self._history, room_limits)
+        self._tree: Tree = {}
+        self._now_ms = now_ms
+        if snapshot is not None:
+            self._tree = msgspec.json.decode(snapshot.state)
+            for record in msgspec.json.decode(snapshot.sessions, type=list[SessionRecord]):
+                _restore(self._room, record, now_ms)
+
+    def fold(self, entries: Iterable[Entry]) -> Self:
+        """The next entries, which go on from what was folded before (or the snapshot, or 1) without a gap."""
+        tree, history = self._tree, self._history
+        for entry in entries:
+            _note(self._room, entry, self._now_ms)
+            change = change_of(entry)
+            if change.patch is not None:
+                apply_in_place(tree, change.patch)
+            history.append(change)
+        history.trim(history.last_seq)
+        return self
+
+    def room(self) -> Room:
+        """
+        The room at the end of what was folded; called once.
+
+        Raises StateError when the rules' state cannot hold what the journal says.
+        """
+        rules = self._room.rules
+        rules.state = load(type(rules.state), self._tree)
+        self._room.output.restart(rules.state)
+        return self._room
 
 
 def change_of(entry: Entry) -> Change:

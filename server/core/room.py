@@ -34,11 +34,12 @@ from server.core.history import Change, History
 from server.core.intake import Intake
 from server.core.journal import Entry
 from server.core.link import Link, Stage
+from server.core.membership import Membership
 from server.core.output import Output
 from server.core.rate import Bucket
 from server.core.reject import Reject
 from server.core.rules import Rules
-from server.core.seats import Membership, RoomLimits, Seat, Seats
+from server.core.seats import RoomLimits, Seat, Seats
 from server.core.sequence import IntentSequence
 from server.core.state import take_volatile
 from server.core.step import Step
@@ -82,6 +83,11 @@ class Room:
     @property
     def takes_input(self) -> bool:
         return not (self.is_broken or self.is_still)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is left behind to be journaled, shown or rebuilt."""
+        return self.takes_input and not self._actions.entries and not self.output.has_unshown
 
     # -- the room's own life --------------------------------------------------------------------------------------
 
@@ -254,7 +260,7 @@ class Room:
 
     def sweep(self, now_ms: int, random: "Random") -> None:
         """What time alone ends: holds, idle sessions, the patience with slow ones, the wait for `session.resume`."""
-        for seat in self.seats:
+        for seat in self.seats.to_look_at(now_ms - self.limits.idle_ms):
             if not self.takes_input:
                 return
             link = seat.link

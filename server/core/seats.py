@@ -13,28 +13,10 @@ from collections.abc import Iterator
 import msgspec
 
 from server.core.link import Link
+from server.core.membership import Membership
 from server.core.rate import Bucket
 from server.core.sequence import IntentSequence
 from server.core.tokens import Tokens
-
-
-class Player(msgspec.Struct, frozen=True, rename="camel"):
-    """The authenticated person behind a session, as far as a room may know."""
-
-    player_id: str
-    name: str
-    role: str
-
-
-class Membership(msgspec.Struct, frozen=True, rename="camel"):
-    """What stays the same in a session's life; the cause in its join's entry."""
-
-    session_id: str
-    player: Player
-    #: As the client said at its join; None for a foreign client.
-    protocol_version: str | None = None
-    #: Whether it sends `session.resume` after each reconnect.
-    resumes: bool = False
 
 
 class RoomLimits(msgspec.Struct, frozen=True):
@@ -122,6 +104,21 @@ class Seats:
 
     def free(self, seat: Seat) -> None:
         del self._by_session[seat.session_id]
+
+    def to_look_at(self, active_after_ms: int) -> list[Seat]:
+        """
+        Those that time may end something for, if only soon: without a connection, silent since then, or waited for.
+
+        Nearly all are none of these, many thousands of them several times a second.
+        """
+        return [
+            seat
+            for seat in self._by_session.values()
+            if (link := seat.link) is None
+            or seat.active_at_ms <= active_after_ms
+            or link.drain_by_ms is not None
+            or link.resume_by_ms is not None
+        ]
 
     def of_player(self, player_id: str) -> list[Seat]:
         return [seat for seat in self if seat.member.player.player_id == player_id]

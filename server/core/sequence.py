@@ -8,12 +8,14 @@ Sequence: the numbers of one session's intents, each with exactly one outcome.
 
 It is looked at before anything else, so that a resent number can never be refused for rate or
 load, sent again under a new one by its client, and take effect twice.
+
+Nearly all outcomes are roomSeqs, so these are kept as numbers in a row: eight bytes each, where a node has thousands of
+sessions with hundreds of outcomes each.
 """
 
-from collections import OrderedDict
+from array import array
 from collections.abc import Mapping
 from enum import Enum
-from itertools import islice
 
 import msgspec
 
@@ -39,15 +41,21 @@ class Look(Enum):
 
 
 class IntentSequence:
-    """`last` is the highest number that has an outcome; at most `outcomes_max` outcomes are remembered."""
+    """`last` is the highest number that has an outcome; those of the newest `outcomes_max` numbers are remembered."""
 
-    __slots__ = ("_outcomes", "_outcomes_max", "last")
+    __slots__ = ("_outcomes_max", "_refused", "_room_seqs", "last")
 
     def __init__(self, outcomes_max: int, last: int = 0, outcomes: Mapping[int, Outcome] | None = None) -> None:
-        self.last = last
+        """`outcomes` in the order of their numbers."""
         self._outcomes_max = outcomes_max
-        #: Ordered, for a plain dict is slow to say which of its entries is the oldest once many have gone.
-        self._outcomes: OrderedDict[int, Outcome] = OrderedDict(outcomes or {})
+        #: Of `last` and the numbers before it, where each was applied, the oldest first; 0 for one that was not.
+        self._room_seqs = array("q")
+        self._refused: dict[int, Refused] = {}
+        self.last = min(outcomes) - 1 if outcomes else last
+        for seq, outcome in (outcomes or {}).items():
+            self.skip_to(seq - 1)
+            self.settle(seq, outcome)
+        self.skip_to(last)
 
     def look(self, seq: int) -> Look | Outcome:
         """What `seq` (at least 1) is. Changes nothing."""
@@ -55,37 +63,70 @@ class IntentSequence:
             return Look.NEXT
         if seq > self.last:
             return Look.GAP
-        return self._outcomes.get(seq) or Look.FORGOTTEN
+        if seq not in self._remembered():
+            return Look.FORGOTTEN
+        return self._outcome(seq) or Look.FORGOTTEN
 
     def settle(self, seq: int, outcome: Outcome) -> None:
         """Give the next number its outcome."""
         assert seq == self.last + 1, "outcomes are given in order"
         self.last = seq
-        self._outcomes[seq] = outcome
-        if len(self._outcomes) > self._outcomes_max:
-            self._outcomes.popitem(last=False)
+        if isinstance(outcome, Applied):
+            self._room_seqs.append(outcome.room_seq)
+        else:
+            self._room_seqs.append(0)
+            self._refused[seq] = outcome
+        self._forget()
 
     def found(self, seq: int, room_seq: int) -> None:
         """The journal holds `seq` at `room_seq`; told in the journal's order. Numbers skipped were rejects."""
-        self.last = seq - 1
+        self.skip_to(seq - 1)
         self.settle(seq, Applied(room_seq))
 
     def roll_back(self, room_seq: int, outcome: Refused) -> None:
         """What was applied after `room_seq` never became durable: that is its outcome now; nobody was told another."""
-        for seq, told in self._outcomes.items():
-            if isinstance(told, Applied) and told.room_seq > room_seq:
-                self._outcomes[seq] = outcome
+        for seq in self._remembered():
+            if self._room_seqs[seq - self.last - 1] > room_seq:
+                self._overrule(seq, outcome)
 
     def overrule(self, seq: int, outcome: Refused) -> None:
         """The same for a number whose reject rested on what never became durable."""
-        if seq in self._outcomes:
-            self._outcomes[seq] = outcome
+        if seq in self._remembered() and self._outcome(seq) is not None:
+            self._overrule(seq, outcome)
 
     def skip_to(self, last: int) -> None:
         """The client holds outcomes up to `last`, which a crash may have made us forget."""
+        skipped = last - self.last
+        if skipped >= self._outcomes_max:
+            del self._room_seqs[:]
+            self._refused.clear()
+        elif skipped > 0:
+            self._room_seqs.extend([0] * skipped)
         self.last = max(self.last, last)
+        self._forget()
 
     def recent(self, count: int) -> dict[int, Outcome]:
         """The newest outcomes, oldest first."""
-        newest = list(islice(reversed(self._outcomes.items()), count))
-        return dict(reversed(newest))
+        outcomes = ((seq, self._outcome(seq)) for seq in self._remembered()[-count:])
+        return {seq: outcome for seq, outcome in outcomes if outcome is not None}
+
+    def _remembered(self) -> range:
+        """The numbers whose outcomes are remembered, if they have any."""
+        return range(self.last + 1 - min(len(self._room_seqs), self._outcomes_max), self.last + 1)
+
+    def _outcome(self, seq: int) -> Outcome | None:
+        """Of a number that is remembered."""
+        room_seq = self._room_seqs[seq - self.last - 1]
+        return Applied(room_seq) if room_seq else self._refused.get(seq)
+
+    def _overrule(self, seq: int, outcome: Refused) -> None:
+        self._room_seqs[seq - self.last - 1] = 0
+        self._refused[seq] = outcome
+
+    def _forget(self) -> None:
+        """Now and then, many at once: only those that count as remembered are looked at anyway."""
+        if len(self._room_seqs) < 2 * self._outcomes_max:
+            return
+        del self._room_seqs[: -self._outcomes_max]
+        oldest = self.last - self._outcomes_max
+        self._refused = {seq: outcome for seq, outcome in self._refused.items() if seq > oldest}

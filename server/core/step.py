@@ -10,27 +10,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from contracts.events import ChatEvent
-from server.core.colyseus.frames import room_data
-from server.core.colyseus.pack import pack
-from server.core.history import Emitted
-from server.core.seats import Player
+from server.core.event_record import EventRecord
+from server.core.membership import Player
 
 if TYPE_CHECKING:
     from random import Random
 
 #: Nobody: the step of a room's creation.
 NOBODY = Player("", "", "")
-
-
-class EventRecord(msgspec.Struct, frozen=True, rename="camel"):
-    """A durable event as its journal entry keeps it."""
-
-    type: str
-    body: dict[str, Any]
-    to: tuple[str, ...] | None = None
-
-    def emitted(self) -> Emitted:
-        return Emitted(room_data(self.type, pack(self.body)), self.to)
 
 
 class Step:

@@ -24,8 +24,8 @@ from server.core.colyseus.frames import error, join_room, room_data
 from server.core.colyseus.pack import pack
 from server.core.faults import Fault, Unavailable
 from server.core.identifiers import new_token, token_hash
+from server.core.membership import Membership, Player
 from server.core.reject import Reject
-from server.core.seats import Membership, Player
 from server.core.tokens import Dial
 from server.edge.connection import Connection
 from server.edge.evictions import Eviction, Evictions

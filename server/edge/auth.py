@@ -18,8 +18,8 @@ import msgspec
 from contracts import limits
 from contracts.http import checked_name
 from server.core.identifiers import new_id
+from server.core.membership import Player
 from server.core.permissions import PLAYER
-from server.core.seats import Player
 
 _CHANCE = SystemRandom()
 _REQUIRED = ["sub", "exp", "aud"]

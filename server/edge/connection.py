@@ -60,6 +60,21 @@ class Desk(Protocol):
 class Connection(Link):
     """An Endpoint of the transport, and a Link of the core."""
 
+    __slots__ = (
+        "_clock",
+        "_desk",
+        "_flood",
+        "_parked",
+        "_runner",
+        "_waiting_bytes_max",
+        "_wire",
+        "dialled",
+        "heard_at_ms",
+        "is_closed",
+        "is_pinged",
+        "opened_at_ms",
+    )
+
     def __init__(self, dialled: Dialled, desk: Desk, clock: Clock) -> None:
         super().__init__()
         self.dialled = dialled

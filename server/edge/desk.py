@@ -38,6 +38,9 @@ _log = structlog.get_logger(service="edge")
 #: The last two segments are the node and the room (colyseus-wire.md 2.1); any node answers for any room.
 _ROOM_PATH = re.compile(r"/[A-Za-z0-9_-]+/([A-Za-z0-9_-]+)")
 _WATCH_S = 1.0
+_HANDSHAKE_MS = int(limits.HANDSHAKE_S * 1000)
+_PING_MS = int(limits.PING_S * 1000)
+_PONG_MS = int(limits.PONG_S * 1000)
 
 _SHUTTING_DOWN = Refusal(503, "the server is shutting down", 1)
 
@@ -123,8 +126,9 @@ class Desk:
             await self._seat(connection)
 
     def joined(self, connection: Connection) -> None:
-        """Its join byte has come."""
-        self._arriving.discard(connection)
+        """Its join byte has come; unless its room could not take that, its handshake is over."""
+        if connection.stage is not Stage.OPENED:
+            self._arriving.discard(connection)
 
     def closed(self, connection: Connection, code: int) -> None:
         self._connections.discard(connection)
@@ -152,20 +156,23 @@ class Desk:
         """Look after every connection's clock until cancelled."""
         while True:
             await asyncio.sleep(_WATCH_S)
-            now_ms = self._clock()
-            for connection in list(self._connections):
-                self._look_at(connection, now_ms)
+            self._look_at_all(self._clock())
             self._routing.look()
 
-    def _look_at(self, connection: Connection, now_ms: int) -> None:
-        silent_s = (now_ms - connection.heard_at_ms) / 1000
-        if connection.stage is Stage.OPENED and now_ms - connection.opened_at_ms > limits.HANDSHAKE_S * 1000:
-            connection.send(terminating("handshake timeout"))
-            connection.close(CloseCode.MAY_RECONNECT, "JOIN_ROOM was not answered in time")
-        elif silent_s > limits.PING_S + limits.PONG_S:
-            connection.abort()
-        elif silent_s > limits.PING_S and not connection.is_pinged:
-            connection.ping()
+    def _look_at_all(self, now_ms: int) -> None:
+        in_time_ms, quiet_ms, dead_ms = now_ms - _HANDSHAKE_MS, now_ms - _PING_MS, now_ms - _PING_MS - _PONG_MS
+        late = [connection for connection in self._arriving if connection.opened_at_ms < in_time_ms]
+        # Of thousands nearly all have been heard lately.
+        silent = [connection for connection in self._connections if connection.heard_at_ms < quiet_ms]
+        for connection in late:
+            if connection.stage is Stage.OPENED:
+                connection.send(terminating("handshake timeout"))
+                connection.close(CloseCode.MAY_RECONNECT, "JOIN_ROOM was not answered in time")
+        for connection in silent:
+            if connection.heard_at_ms < dead_ms:
+                connection.abort()
+            elif not connection.is_pinged:
+                connection.ping()
 
     async def gone(self, timeout_s: float) -> None:
         """Cut the relays, wait until all connections have ended, then cut what is left of them."""

@@ -10,8 +10,8 @@ from typing import Any
 from contracts import PROTOCOL_VERSION, limits
 from contracts.http import GuestAnswer
 from server.core.identifiers import new_id
+from server.core.membership import Player
 from server.core.permissions import PLAYER
-from server.core.seats import Player
 from server.edge.auth import Access, Authority, BadToken
 from server.presence.revocations import Revocations
 

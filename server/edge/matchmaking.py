@@ -26,8 +26,8 @@ from contracts.codes import MatchmakeCode
 from contracts.http import Seat, SeatRoom
 from server.core.faults import Fault, Unavailable
 from server.core.identifiers import new_id, token_hash
+from server.core.membership import Player
 from server.core.permissions import JOIN, permissions_of
-from server.core.seats import Player
 from server.presence.directory import Directory, FilterValue
 from server.presence.reservations import Placed, Refusal, Reservation, Reservations
 from server.presence.sessions import Sessions

@@ -12,11 +12,15 @@ part of the text. It cannot know a bare secret in a sentence; never write one th
 import math
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 MASK = "***"
 DEPTH_MAX = 6
 ITEMS_MAX = 64
 TEXT_CHARS_MAX = 16_384
+#: Keys whose redaction is remembered, and how long they may be for that.
+KEYS_MAX = 256
+KEY_CHARS_MAX = 64
 
 _SECRET_WORDS = (
     r"token|secret|passw(?:or)?d|pwd|passphrase|authorization|cookie|credential|dsn|api[_-]?key|private[_-]?key"
@@ -36,14 +40,17 @@ _ASSIGNMENT = re.compile(
     r"(?:[bru]{0,2}(?P<quote>\\*[\"'])(?:(?!(?P=quote))\\+.|(?!(?P=quote))[^\\\n])*(?P=quote)?|[^\s&;,)}\]\"']+)",
     re.IGNORECASE,
 )
+#: What every match of those above has in it: most texts of a log have none of it.
+_SUSPICIOUS = re.compile(r"[:=%\s]|eyJ")
 
 
 def redacted_text(text: str) -> str:
     """The text with every secret it shows replaced by `***`, cut at `TEXT_CHARS_MAX` characters."""
-    text = _USERINFO.sub(f"://{MASK}@", text)
-    text = _ASSIGNMENT.sub(rf"\g<key>\g<is>{MASK}", text)
-    text = _AUTHORIZATION.sub(rf"\1\2{MASK}", text)
-    text = _JWT.sub(MASK, text)
+    if _SUSPICIOUS.search(text):
+        text = _USERINFO.sub(f"://{MASK}@", text)
+        text = _ASSIGNMENT.sub(rf"\g<key>\g<is>{MASK}", text)
+        text = _AUTHORIZATION.sub(rf"\1\2{MASK}", text)
+        text = _JWT.sub(MASK, text)
     # Cut last: half a secret no longer looks like one.
     return text if len(text) <= TEXT_CHARS_MAX else f"{text[:TEXT_CHARS_MAX]}... ({len(text)} characters)"
 
@@ -67,7 +74,7 @@ def redacted(value: object, key: str = "", depth: int = 0) -> object:
     """
     if value is None or isinstance(value, bool):
         return value
-    if key and _SECRET_KEY.search(key):
+    if key and _shown_key(key)[1]:
         return MASK
     match value:
         case str():
@@ -91,10 +98,22 @@ def _redacted_mapping(mapping: Mapping[object, object], depth: int) -> dict[str,
     shown: dict[str, object] = {}
     for (key, value), _ in zip(mapping.items(), range(ITEMS_MAX), strict=False):
         name = key if isinstance(key, str) else _repr(key)
-        shown[redacted_text(name)] = redacted(value, name, depth + 1)
+        shown[_shown_key(name)[0]] = redacted(value, name, depth + 1)
     if len(mapping) > ITEMS_MAX:
         shown["..."] = len(mapping) - ITEMS_MAX
     return shown
+
+
+def _shown_key(key: str) -> tuple[str, bool]:
+    """A key as it is shown, and whether it names a secret. Nearly all are our own, the same few in every line."""
+    return _remembered_key(key) if len(key) <= KEY_CHARS_MAX else _judged_key(key)
+
+
+def _judged_key(key: str) -> tuple[str, bool]:
+    return redacted_text(key), bool(_SECRET_KEY.search(key))
+
+
+_remembered_key = lru_cache(KEYS_MAX)(_judged_key)
 
 
 def _repr(value: object) -> str:

@@ -24,6 +24,8 @@ _log = structlog.get_logger(service="publisher")
 #: How long changes gather, and how long a fault is waited out.
 GATHER_S = 0.05
 RETRY_S = 1.0
+#: Session records that are made and written together, and with which everything else waits: there may be ten thousand.
+SESSIONS_AT_ONCE = 100
 
 
 class Publisher:
@@ -151,7 +153,9 @@ class Publisher:
             for room_id in rooms:
                 if room_id in self._rooms:
                     await self._directory.publish(self._listing(self._rooms[room_id]))
-            await self._write_sessions(sessions)
+            changed = list(sessions.items())
+            for start in range(0, len(changed), SESSIONS_AT_ONCE):
+                await self._write_sessions(changed[start : start + SESSIONS_AT_ONCE])
         except Fault as fault:
             self._on_fault(fault)
             self._changed_rooms |= rooms
@@ -161,10 +165,10 @@ class Publisher:
             return False
         return True
 
-    async def _write_sessions(self, changed: dict[str, str]) -> None:
+    async def _write_sessions(self, changed: Iterable[tuple[str, str]]) -> None:
         records: list[SessionRecord] = []
         ended: list[SessionRecord] = []
-        for session_id, room_id in changed.items():
+        for session_id, room_id in changed:
             runner = self._rooms.get(room_id)
             seat = runner.room.seats.get(session_id) if runner is not None else None
             if runner is not None and seat is not None:

@@ -4,7 +4,7 @@ Access: tokens signed as the server would sign them, for development and for ope
 
 from collections.abc import Callable
 
-from server.core.seats import Player
+from server.core.membership import Player
 from server.edge.auth import Authority, BadToken
 from server.settings import PREFIX, BadSetting, Problem, Settings
 from server.storage.secrets import jwt_secret

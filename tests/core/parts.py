@@ -19,11 +19,12 @@ from server.core.effects import Close, Conflated, Effect, LookUp, Recall, Return
 from server.core.history import History
 from server.core.journal import Entry
 from server.core.link import Link
+from server.core.membership import Membership, Player
 from server.core.permissions import CHAT
-from server.core.recovery import RoomSnapshot, change_of, recover
+from server.core.recovery import Recovery, RoomSnapshot, change_of
 from server.core.reject import Reject, illegal
 from server.core.room import Room, RoomLimits
-from server.core.seats import Membership, Player, Seat
+from server.core.seats import Seat
 from server.core.state import Map, State, Volatile, apply_in_place
 from server.core.step import Step
 from server.core.tokens import Dial
@@ -226,7 +227,7 @@ class Bench:
     def go_on(self) -> None:
         """The room that stood still is rebuilt from its journal."""
         old, rules = self.room, type(self.room.rules)()
-        self.room = recover("r1", old.epoch + 1, rules, self.limits, None, self.journal, self.now_ms)
+        self.room = Recovery("r1", old.epoch + 1, rules, self.limits, None, self.now_ms).fold(self.journal).room()
         self.room.adopt(old, self.now_ms, self.random)
         self.commit()
 
@@ -246,7 +247,7 @@ class Bench:
         taken.__dict__.update(self.__dict__)
         taken.journal = [entry for entry in self.journal if entry.room_seq <= self.room.output.durable_seq]
         rules = rules or type(self.room.rules)()
-        taken.room = recover("r1", self.room.epoch + 1, rules, self.limits, snapshot, entries, self.now_ms)
+        taken.room = Recovery("r1", self.room.epoch + 1, rules, self.limits, snapshot, self.now_ms).fold(entries).room()
         return taken
 
     # -- the clients' part --------------------------------------------------------------------------------------

@@ -6,8 +6,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from server.core.gate import Gate
 from server.core.history import Change, Emitted, History
+from server.core.membership import Membership, Player
 from server.core.rate import Bucket
-from server.core.seats import Membership, Player, Seat, Seats
+from server.core.seats import Seat, Seats
 from server.core.sequence import IntentSequence
 from server.core.tokens import Dial, Tokens
 from tests.core.parts import Tape

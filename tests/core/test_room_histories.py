@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from contracts.message import Tree
 from server.core.journal import Entry
 from server.core.link import Stage
-from server.core.recovery import RoomSnapshot, recover, snapshot_of
+from server.core.recovery import Recovery, RoomSnapshot, snapshot_of
 from server.core.room import Room
 from server.core.seats import Seat
 from server.core.sequence import Applied, Look
@@ -34,6 +34,8 @@ from server.rooms.base import Room as Game
 from tests.core.parts import REFUSED, Bench, Tape, Yard, token
 
 NAMES = ("ada", "bob", "cyd", "dee")
+#: A journal is folded so many entries at a time.
+PAGE_ROWS = 3
 #: Rejects that wait for no commit.
 AT_ONCE = {"gap", "rate_limited", "terminating"}
 
@@ -432,7 +434,10 @@ class History:
 
 
 def rebuilt(bench: Bench, snapshot: RoomSnapshot | None, entries: list[Entry]) -> Room:
-    return recover("r1", 99, type(bench.room.rules)(), bench.limits, snapshot, entries, bench.now_ms)
+    recovery = Recovery("r1", 99, type(bench.room.rules)(), bench.limits, snapshot, bench.now_ms)
+    for start in range(0, len(entries), PAGE_ROWS):
+        recovery.fold(entries[start : start + PAGE_ROWS])
+    return recovery.room()
 
 
 def assert_equal_rooms(live: Room, found: Room) -> None:

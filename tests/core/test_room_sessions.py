@@ -13,9 +13,9 @@ from contracts.codes import RejectCode
 from contracts.limits import HISTORY_BYTES_MAX, HISTORY_ENTRIES_MAX
 from server.core.colyseus.frames import room_data
 from server.core.history import History
+from server.core.membership import Membership, Player
 from server.core.reject import Reject, illegal
 from server.core.room import Room
-from server.core.seats import Membership, Player
 from server.core.state import plain
 from server.core.step import Step
 from server.core.tokens import Dial

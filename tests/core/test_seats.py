@@ -3,9 +3,10 @@
 import pytest
 
 from server.core.link import Link
+from server.core.membership import Membership, Player
 from server.core.permissions import ACT, JOIN, READ, permissions_of
 from server.core.rate import Bucket
-from server.core.seats import Membership, Player, Seat, Seats
+from server.core.seats import Seat, Seats
 from server.core.sequence import IntentSequence
 from server.core.tokens import Dial, Tokens
 from tests.core.parts import Tape

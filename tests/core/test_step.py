@@ -2,7 +2,7 @@
 
 from random import Random
 
-from server.core.seats import Player
+from server.core.membership import Player
 from server.core.step import Step
 from tests.core.parts import Tape
 

@@ -11,17 +11,17 @@ COUNTED_ON: Final = (3, 11)
 
 #: By workload: (instructions, calls).
 BOUNDS: Final[dict[str, tuple[float, float]]] = {
-    "decode": (174.9, 20.0),
-    "step": (1466.1, 87.1),
-    "release": (72.4, 8.2),
+    "decode": (174.2, 20.0),
+    "step": (1423.1, 87.1),
+    "release": (51.4, 5.2),
     "ack": (48.3, 4.1),
-    "patch": (368.0, 22.0),
-    "compose": (194.7, 19.0),
-    "tick": (8881.0, 791.0),
-    "resume": (25906.0, 2178.0),
-    "welcome": (55995.0, 4226.0),
-    "snapshot": (58214.0, 4524.0),
-    "activation": (753.8, 58.2),
+    "patch": (359.0, 23.0),
+    "compose": (134.2, 13.1),
+    "tick": (6463.0, 557.0),
+    "resume": (17871.0, 1385.0),
+    "welcome": (34614.0, 2481.0),
+    "snapshot": (36830.0, 2778.0),
+    "activation": (756.4, 58.2),
     "flush of 20": (91.9, 1.4),
     "flush of 100": (80.8, 0.3),
 }

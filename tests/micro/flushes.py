@@ -13,12 +13,12 @@ from typing import Self
 import asyncpg
 import msgspec
 
+from bench.stage import Stage
 from server.core.journal import Entry
 from server.storage import migrations
 from server.storage.database import Database
 from server.storage.journal import Journal
 from server.storage.nodes import Nodes
-from tests.micro.stage import Stage
 from tests.micro.workloads import Work
 
 #: Where our own code of a flush is; asyncpg's is not.
@@ -68,7 +68,7 @@ class FlushBench:
         entries: list[Entry] = []
         while len(entries) < rows:
             self._room += 1
-            room_id = f"room{self._room:08}"
+            room_id = f"{self._room:012}"
             entries += (msgspec.structs.replace(move, room_id=room_id) for move in self._moves)
         return entries[:rows]
 

@@ -7,6 +7,7 @@ Without it (`make test`) each runs once, so that none rots. Nothing here fails f
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from bench.stage import Stage
 from server.embedded import Urls
 from tests.micro.flushes import FlushBench
 from tests.micro.workloads import WORKLOADS
@@ -20,6 +21,12 @@ def test_piece(benchmark: BenchmarkFixture, name: str) -> None:
     work = WORKLOADS[name]()
     benchmark.name = f"{name} ({work.units} x {work.unit})" if work.units > 1 else name
     benchmark.pedantic(work.run, setup=work.prepare, rounds=ROUNDS, warmup_rounds=3)
+
+
+def test_creation(benchmark: BenchmarkFixture) -> None:
+    """A `game` room with its world: much of it is numpy's, so nothing counts it."""
+    benchmark.name = "creation"
+    benchmark.pedantic(lambda: Stage(0), rounds=20, warmup_rounds=1)
 
 
 @pytest.mark.parametrize("rows", [1, 20, 100])

@@ -20,16 +20,15 @@ from collections.abc import Callable
 
 import msgspec
 
-from bench.intents import walk
+from bench.stage import NOW_MS, UNPACED, Deaf, Stage, frame
 from contracts.intents import Move, Resume
 from server.core import answers
 from server.core.colyseus.frames import Message, parse
 from server.core.colyseus.records import unpack
 from server.core.reading import read
-from server.core.recovery import recover, snapshot_of
+from server.core.recovery import Recovery, snapshot_of
 from server.core.state import compose, take_patch
 from server.rooms.game import Game
-from tests.micro.stage import NOW_MS, UNPACED, Deaf, Stage
 
 PLAYERS = 50
 #: Actions of a tick: 50 players at 16 intents a second, 50 ms.
@@ -49,12 +48,11 @@ class Work(msgspec.Struct, frozen=True):
 
 def decode() -> Work:
     stage = Stage(1)
-    course = walk(stage.random)
-    frames = [next(course) for _ in range(MOVES)]
+    frames = [frame(body) for _, body in stage.bodies(MOVES)]
 
     def run() -> None:
-        for frame in frames:
-            message = parse(frame)
+        for each in frames:
+            message = parse(each)
             assert isinstance(message, Message)
             assert isinstance(read(unpack(message.payload), Move), Move)
 
@@ -97,7 +95,7 @@ def ack() -> Work:
 
 def patch() -> Work:
     game = Stage(PLAYERS).room.rules
-    own = game.state.players["session007"]  # type: ignore[attr-defined]
+    own = next(iter(game.state.players.values()))  # type: ignore[attr-defined]
 
     def prepare() -> None:
         own.x, own.y = own.x + 1, own.y - 1
@@ -165,7 +163,9 @@ def activation() -> Work:
     stage.journal.clear()
     stage.receive(stage.bodies(ENTRIES))
     entries = stage.take()
-    return Work(lambda: recover("bench0room", 2, Game(), UNPACED, found, entries, NOW_MS), "entry", ENTRIES)
+    return Work(
+        lambda: Recovery(stage.room.room_id, 2, Game(), UNPACED, found, NOW_MS).fold(entries).room(), "entry", ENTRIES
+    )
 
 
 WORKLOADS: dict[str, Callable[[], Work]] = {

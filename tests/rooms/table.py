@@ -11,9 +11,10 @@ from server.core.effects import Close, Send
 from server.core.history import History
 from server.core.journal import Entry
 from server.core.link import Link
+from server.core.membership import Membership, Player
 from server.core.permissions import PLAYER
 from server.core.room import Room, RoomLimits
-from server.core.seats import Membership, Player, Seat
+from server.core.seats import Seat
 from server.core.state import apply, clear, load, plain
 from server.rooms import base
 

@@ -13,8 +13,8 @@ from server.core.colyseus.primitives import decode_string
 from server.core.faults import Fault
 from server.core.identifiers import new_id
 from server.core.link import Link
+from server.core.membership import Membership, Player
 from server.core.room import RoomLimits
-from server.core.seats import Membership, Player
 from server.embedded import Urls
 from server.ops.metrics import Metrics
 from server.presence import Directory, Sessions, Store

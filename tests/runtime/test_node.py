@@ -65,6 +65,23 @@ async def test_of_two_nodes_at_once_one_has_the_room(here: Station, urls: Urls) 
         assert (len({id(runner) for runner in owners}), len(owners), len(others)) == (1, 20, 20)
 
 
+async def test_a_journal_of_several_pages_is_read_to_its_end(here: Station, urls: Urls) -> None:
+    actions = 2 * limits.JOURNAL_PAGE_ROWS_MAX
+    runner = await here.node.create("duet", {})
+    link = seat(runner, "s")
+    for seq in range(1, actions + 1):
+        add(runner, link, seq)
+    await runner.durable()
+    runner.step(lambda room: room.leave(next(iter(room.seats)), CloseCode.CONSENTED, "", 0, runner.random))
+    await hibernated(here, runner)
+    operator = await asyncpg.connect(urls.database_url)
+    await operator.execute("DELETE FROM snapshots")
+    await operator.close()
+    again = await here.runner(runner.room.room_id)
+    # Its creation, a join and a leave beside them.
+    assert (again.room.rules.state.total, again.room.room_seq) == (actions, actions + 3)
+
+
 async def test_a_deserted_room_sleeps_and_returns_as_it_was(here: Station) -> None:
     room_id = await dormant(here, total=7)
     assert here.node.rooms == []

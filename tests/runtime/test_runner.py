@@ -10,7 +10,7 @@ import pytest
 from server.core.faults import Fault, Unavailable
 from server.core.history import History
 from server.core.journal import Entry
-from server.core.recovery import RoomSnapshot, recover
+from server.core.recovery import Recovery, RoomSnapshot
 from server.core.room import Room
 from server.runtime.clock import unix_ms
 from server.runtime.committer import Committer, Journaled, Lane
@@ -107,7 +107,7 @@ class Stage:
 
     def rebuild(self) -> None:
         """The room as its journal has it goes on, in its second epoch."""
-        self.runner.go_on(recover("r", 2, self._game(), UNPACED, None, self.journal, unix_ms()))
+        self.runner.go_on(Recovery("r", 2, self._game(), UNPACED, None, unix_ms()).fold(self.journal).room())
 
     async def end(self) -> None:
         for lane in self._committing:

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from contracts import limits
 from contracts.codes import CloseCode
-from server.core.recovery import recover
+from server.core.recovery import Recovery
 from server.core.state import plain
 from server.presence.reservations import Reservation
 from server.storage.rooms import RoomRow
@@ -341,7 +341,11 @@ class World:
         for room_id, journal in self.postgres.actions.items():
             for snapshot in (None, *self.postgres.snapshots.get(room_id, {}).values()):
                 after = snapshot.room_seq if snapshot is not None else 0
-                room = recover(room_id, 99, Plot(), TERMS.room, snapshot, journal[after:], self.clock.unix_ms())
+                room = (
+                    Recovery(room_id, 99, Plot(), TERMS.room, snapshot, self.clock.unix_ms())
+                    .fold(journal[after:])
+                    .room()
+                )
                 self._check_room(room)
 
 

@@ -85,7 +85,14 @@ class Grid(Node):
 
     def _tree(self, view: int, at_take: bool = False) -> Tree:
         """All rows. At a take only the keys are of interest, and those never change."""
-        return self._rows((cx, y) for y in range(self.height) for cx in range(-(-self.width // self.chunk)))
+        size, lines = self.chunk, self._tiles.tolist()
+        return {
+            f"{left // size},{top // size}": {
+                str(row): line[left : left + size] for row, line in enumerate(lines[top : top + size])
+            }
+            for top in range(0, self.height, size)
+            for left in range(0, self.width, size)
+        }
 
     def _patch(self, take: Take) -> Tree:
         changes = self._record.changes[take.view]

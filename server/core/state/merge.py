@@ -54,29 +54,26 @@ def merge(composed: list[Tree], patch: Tree) -> None:
     """Add one patch to a list that this or `compose` made and the caller owns; costs the size of the patch."""
     if not patch:
         return
-    if composed and _merges(composed[-1], patch):
-        _merge_into(composed[-1], patch)
-    else:
+    if not (composed and _merged_into(composed[-1], patch)):
         composed.append(_copy(patch))
 
 
-def _merges(earlier: Tree, later: Tree) -> bool:
-    for key, value in later.items():
-        if isinstance(value, dict) and key in earlier:
-            old = earlier[key]
-            if not isinstance(old, dict) or not _merges(old, value):
-                return False
-    return True
+def _merged_into(earlier: Tree, later: Tree) -> bool:
+    """
+    False where `later` cannot be composed with `earlier`, and is to follow it.
 
-
-def _merge_into(earlier: Tree, later: Tree) -> None:
+    Some of it may be in `earlier` by then. That does no harm: what follows says the same again.
+    """
     for key, value in later.items():
         if not isinstance(value, dict):
             earlier[key] = value
-        elif key in earlier:
-            _merge_into(earlier[key], value)
-        else:
+        elif key not in earlier:
             earlier[key] = _copy(value)
+        else:
+            old = earlier[key]
+            if not isinstance(old, dict) or not _merged_into(old, value):
+                return False
+    return True
 
 
 def _copy(tree: Tree) -> Tree:

@@ -84,6 +84,9 @@ class PicowsExchange(Exchange, WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._picows = transport
+        # It keeps both as long as the socket lives, a kilobyte of headers that nobody will read.
+        transport.request.headers.clear()
+        transport.response.headers.clear()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.rsv1 or frame.rsv2 or frame.rsv3:

@@ -12,6 +12,7 @@ doors are open. Buildings keep a free rim, so no way is ever walled in.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from heapq import heappop, heappush
 from typing import Final
 
@@ -191,17 +192,12 @@ def _entries(tiles: Tiles, rows: slice, columns: slice) -> Iterator[tuple[At, At
 # -- ways -------------------------------------------------------------------------------------------------------------
 
 
-def _neighbours(index: int) -> Iterator[int]:
-    """The tiles beside, above and below, by their place in the flattened world."""
+@lru_cache(SIZE * SIZE)
+def _neighbours(index: int) -> tuple[int, ...]:
+    """The tiles beside, above and below, by their place in the flattened world. Remembered: each is asked for often."""
     y, x = divmod(index, SIZE)
-    if x > 0:
-        yield index - 1
-    if x < SIZE - 1:
-        yield index + 1
-    if y > 0:
-        yield index - SIZE
-    if y < SIZE - 1:
-        yield index + SIZE
+    beside = ((x > 0, -1), (x < SIZE - 1, 1), (y > 0, -SIZE), (y < SIZE - 1, SIZE))
+    return tuple(index + step for is_inside, step in beside if is_inside)
 
 
 def _ways_home(tiles: Tiles, built: Mask, chance: Chance) -> list[int]:
@@ -244,11 +240,13 @@ def _join_pockets(tiles: Tiles, homeward: Sequence[int]) -> None:
     flat = tiles.ravel()
     passable = np.isin(flat, [*OPEN, DOOR_CLOSED]).tolist()
     middle = MIDDLE * SIZE + MIDDLE
-    reached = _flood(passable, [middle])
+    reached: set[int] = set()
+    _flood(passable, [middle], reached)
     for index in range(SIZE * SIZE):
         if not passable[index] or index in reached:
             continue
-        pocket = _flood(passable, [index])
+        pocket: set[int] = set()
+        _flood(passable, [index], pocket)
         # No building stands on so little land, so a pocket begins outdoors, where ways lead home.
         if len(pocket) < _ISLET:
             flat[list(pocket)] = WATER
@@ -258,16 +256,15 @@ def _join_pockets(tiles: Tiles, homeward: Sequence[int]) -> None:
         way = _lay_way(tiles, homeward, (index % SIZE, index // SIZE))
         for paved in way:
             passable[paved] = True
-        reached |= _flood(passable, way)
+        _flood(passable, way, reached)
 
 
-def _flood(passable: Sequence[bool], start: Iterable[int]) -> set[int]:
-    """All tiles that can be reached from those of `start`."""
-    reached = set(start)
-    edge = list(reached)
+def _flood(passable: Sequence[bool], start: Iterable[int], reached: set[int]) -> None:
+    """Add to `reached`, from which nothing else could be reached before, all that can be reached from `start`."""
+    edge = [index for index in start if index not in reached]
+    reached.update(edge)
     while edge:
         for neighbour in _neighbours(edge.pop()):
             if passable[neighbour] and neighbour not in reached:
                 reached.add(neighbour)
                 edge.append(neighbour)
-    return reached

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 import server
-from server.tools.chaos import http
+from server.tools import http
 from server.tools.chaos.waiting import poll
 
 READY_S = 60.0

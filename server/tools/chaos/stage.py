@@ -22,7 +22,7 @@ from contracts import PROTOCOL_VERSION
 from server.embedded import Urls, read_running
 from server.embedded.pair import homes_in
 from server.runtime.tasks import Tasks
-from server.tools.chaos import http
+from server.tools import http
 from server.tools.chaos.checker import Violation, check
 from server.tools.chaos.databases import Databases, Valkey, ends_of, epoch_of, read_rows
 from server.tools.chaos.flushes import Action, Flushes

@@ -126,10 +126,12 @@ def test_a_key_that_was_no_object_and_becomes_one_begins_a_second_patch(value: A
     assert apply(apply({"a": {"b": {"x": 1}}}, patches[0]), patches[1]) == {"a": {"b": {"y": 1}}}
 
 
-def test_a_patch_that_stops_the_merge_is_not_half_merged() -> None:
+def test_a_patch_that_stops_the_merge_follows_as_a_whole() -> None:
+    """What of it came before as well is said twice, which changes nothing."""
     first = {"n": 1, "gone": None}
     second = {"n": 2, "m": {"k": 3}, "gone": {"x": 1}}
-    assert [first, second] == compose([first, second])
+    assert [{"n": 2, "m": {"k": 3}, "gone": None}, second] == compose([first, second])
+    assert ({"n": 1, "gone": None}, {"n": 2, "m": {"k": 3}, "gone": {"x": 1}}) == (first, second)
 
 
 def test_a_merge_goes_on_behind_its_second_patch() -> None:

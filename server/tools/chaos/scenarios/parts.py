@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
-from server.tools.chaos import http
+from server.tools import http
 from server.tools.chaos.databases import read_rows
 from server.tools.chaos.flushes import Action, Point
 from server.tools.chaos.history import Acked

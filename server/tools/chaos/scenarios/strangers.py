@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from contracts import PROTOCOL_VERSION
 from server.exit_codes import ExitCode
-from server.tools.chaos import http
+from server.tools import http
 from server.tools.chaos.catalogue import Scenario
 from server.tools.chaos.node import Node, NodeFailed
 from server.tools.chaos.player import Player

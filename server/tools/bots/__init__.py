@@ -1,0 +1,1 @@
+"""Bots: a load of real clients that check all they are told."""
