@@ -76,8 +76,8 @@ class Chart(msgspec.Struct, frozen=True):
         What it had of the located maps depends on where it was then, which nobody remembers: they are replaced.
         """
         located = {name: restricted[name] for name in self.maps if name in restricted}
-        others = [others for patch in patches if (others := self.others(patch))]
-        return [dict.fromkeys(located), located, *others]
+        others = [self.others(patch) for patch in patches]
+        return [dict.fromkeys(located), located, *filter(None, others)]
 
     def _within(self, entries: dict[str, Any], area: Area) -> dict[str, Any]:
         return {key: entry for key, entry in entries.items() if self.chunk_of(entry) in area}
@@ -101,8 +101,8 @@ class Interest(msgspec.Struct, frozen=True):
 
     def chart(self, state: type[State]) -> Chart:
         """The interest as it applies to a state. Raises StateError, naming the field, if it does not."""
-        if type(self.chunk) is not int or self.chunk < 1 or type(self.reach) is not int or self.reach < 0:
-            raise StateError(f"{self}: a chunk is an integer from 1, a reach one from 0")
+        if self.chunk < 1 or self.reach < 0:
+            raise StateError(f"a chunk is 1 or more, a reach 0 or more: {self}")
         fields = {field.name: field for field in fields_of(state)}
         maps = []
         for name in dict.fromkeys((self.own, *self.also)):
