@@ -113,7 +113,7 @@ class RoomRunner:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        #: Loop times: of the last delta, and since when the oldest durable change waits for one.
+        #: Loop times: when the last delta was due, and since when the oldest durable change waits for one.
         self._sent_at = 0.0
         self._unsent_since: float | None = None
         #: Intents applied and not yet durable: their roomSeq and when they came.
@@ -273,7 +273,9 @@ class RoomRunner:
             self._metrics.staleness_seconds.observe(now - self._unsent_since)
             if now < self._sent_at + self._pace.patch_rate_s:
                 self._metrics.freshness.inc()
-        self._sent_at = now
+        due = self._sent_at + self._pace.patch_rate_s
+        # Counted from when it was due, if that is not long ago: a busy loop makes ticks late, but not fewer.
+        self._sent_at = due if due <= now < due + self._pace.patch_rate_s / 2 else now
         self._unsent_since = None
         self._perform(self.room.tick(self._clock()))
 
