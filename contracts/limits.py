@@ -146,8 +146,8 @@ LOOK_UPS_AT_ONCE = 2
 LOOK_UPS_MAX = 1_000
 #: Actions between two snapshots in the table.
 SNAPSHOT_EVERY = 5_000
-#: The same for each seat, where that is more: a snapshot holds all sessions.
-SNAPSHOT_EVERY_OF_SEAT = 16
+#: For so many seats: a snapshot holds all sessions, and a room of four times as many waits for it four times as long.
+SNAPSHOT_SEATS = 250
 #: How long a room without sessions stays active.
 ROOM_LINGER_S = 30.0
 #: Areas of interest that a room remembers the chunks of.

@@ -353,7 +353,7 @@ class RoomRunner:
         """Taken now, written once its roomSeq is durable; one at a time."""
         room = self.room
         # It holds every session, so where there are many it is dear, and comes after as many more actions.
-        every = max(self._pace.snapshot_every, limits.SNAPSHOT_EVERY_OF_SEAT * len(room.seats))
+        every = self._pace.snapshot_every * max(1.0, len(room.seats) / limits.SNAPSHOT_SEATS)
         is_due = room.room_seq - self._snapshot_seq >= every
         if is_due and self._snapshot is None and room.takes_input:
             self._snapshot = snapshot_of(room, self._clock())
