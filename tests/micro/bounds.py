@@ -12,16 +12,17 @@ COUNTED_ON: Final = (3, 11)
 #: By workload: (instructions, calls).
 BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "decode": (174.2, 20.0),
-    "step": (1414.1, 86.1),
+    "step": (1529.1, 94.1),
     "release": (51.4, 5.2),
     "ack": (48.3, 4.1),
-    "patch": (359.0, 23.0),
+    "patch": (430.0, 29.0),
     "compose": (134.2, 13.1),
-    "tick": (7415.0, 562.0),
-    "resume": (20271.0, 1486.0),
-    "welcome": (34633.0, 2481.0),
+    "tick": (7431.0, 563.0),
+    "areas": (553.8, 38.7),
+    "resume": (20309.0, 1488.0),
+    "welcome": (34683.0, 2484.0),
     "snapshot": (36230.0, 2628.0),
-    "activation": (778.9, 57.6),
+    "activation": (783.4, 57.8),
     "flush of 20": (91.9, 1.4),
     "flush of 100": (80.8, 0.3),
 }
