@@ -12,16 +12,16 @@ COUNTED_ON: Final = (3, 11)
 #: By workload: (instructions, calls).
 BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "decode": (174.2, 20.0),
-    "step": (1423.1, 87.1),
+    "step": (1414.1, 86.1),
     "release": (51.4, 5.2),
     "ack": (48.3, 4.1),
     "patch": (359.0, 23.0),
     "compose": (134.2, 13.1),
-    "tick": (6463.0, 557.0),
-    "resume": (17871.0, 1385.0),
-    "welcome": (34614.0, 2481.0),
-    "snapshot": (36830.0, 2778.0),
-    "activation": (756.4, 58.2),
+    "tick": (7415.0, 562.0),
+    "resume": (20271.0, 1486.0),
+    "welcome": (34633.0, 2481.0),
+    "snapshot": (36230.0, 2628.0),
+    "activation": (778.9, 57.6),
     "flush of 20": (91.9, 1.4),
     "flush of 100": (80.8, 0.3),
 }
