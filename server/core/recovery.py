@@ -131,7 +131,7 @@ class Recovery:
         """
         rules = self._room.rules
         rules.state = load(type(rules.state), self._tree)
-        self._room.output.restart()
+        self._room.output.restart(rules.state)
         return self._room
 
 
