@@ -3,7 +3,6 @@ Benchmarks: the server as it is installed, under load from another process. They
 
     python -m bench         Holdfast beside its peers (`make bench`)
     python -m bench.cost    what an acked action of ours costs: one run, for work on the hot path
-    python -m bench.acks    the same, by players of its own
     python -m bench.idle    what a connection costs that only is there
     python -m bench.storage what PostgreSQL and Redis see of an action and of a player
 

@@ -33,6 +33,7 @@ from bench.places import choose
 from bench.progress import Progress, minutes
 from bench.report import render
 from bench.subjects import OURS, SUBJECTS, NotInstalled, Subject, require
+from server import is_compiled
 from server.embedded import EmbeddedFailed
 from server.exit_codes import ExitCode
 from server.tools.bots import machine
@@ -65,7 +66,7 @@ def main() -> int:
 def compare(names: Sequence[str], peers: Sequence[Subject], options: Options) -> Comparison:
     """Do these parts, and tell of them on stderr. Raises EmbeddedFailed, and what no step expects."""
     places = choose()
-    found = Comparison(options=options, machine=machine.facts(), places=str(places))
+    found = Comparison(options=options, machine=machine.facts(), places=str(places), is_compiled=is_compiled)
     begun = time.monotonic()
     with Databases(places.databases) as databases:
         parts = _parts(names, Stage(options, databases, places), peers, found)

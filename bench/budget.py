@@ -45,7 +45,7 @@ def _best_durable(p99: Row | None) -> str | None:
 
 
 def _by_bare_commit(found: Comparison) -> Middle | None:
-    return Middle.of(pair.ack_ms / pair.paced_ms for pair in found.commit)
+    return Middle.of(pair.sent_to_ack_ms / pair.paced_ms for pair in found.commit)
 
 
 def _flatness(found: Comparison) -> Middle | None:

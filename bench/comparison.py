@@ -27,6 +27,8 @@ class Comparison(msgspec.Struct, rename="camel", kw_only=True):
     options: Options
     machine: Machine
     places: str
+    #: Whether our hot path ran as machine code.
+    is_compiled: bool = False
     seconds: float = 0.0
     pairs: list[Pair] = []
     alone: list[Figures] = []
@@ -44,6 +46,20 @@ class Comparison(msgspec.Struct, rename="camel", kw_only=True):
         named = {pair.peer for pair in self.pairs}
         named.update(found.subject for part in (self.rate, self.memory, self.recovery) for found in part)
         return [name for name in SUBJECTS if name in named and name != OURS.name]
+
+    @property
+    def conditions(self) -> str:
+        how = "compiled" if self.is_compiled else "as plain Python: no C compiler was at hand"
+        return f"{self.places}; fsync on; our hot path {how}"
+
+    def cautions(self) -> list[str]:
+        """What a reader must know before believing a number."""
+        return [
+            f"{SUBJECTS[held.subject].title} holds {held.acked_per_s:,.0f} acks/s or more:"
+            " beyond that the bots and the databases beside them were the limit, not the server"
+            for held in self.rate
+            if held.is_at_least
+        ]
 
     def runs(self) -> Iterator[Figures]:
         """Every run of the bots that has figures of its own."""

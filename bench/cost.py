@@ -21,6 +21,7 @@ from bench.generator import Load
 from bench.places import Places, choose
 from bench.run import Figures, measure
 from bench.subjects import OURS, Running
+from server import is_compiled
 from server.exit_codes import ExitCode
 
 
@@ -82,7 +83,7 @@ def _told(found: Cost, places: Places) -> str:
     spreads = [("ack", run.ack_ms), ("seen", run.seen_ms), ("bots late", run.late_ms)]
     return "\n".join(
         (
-            f"{run.load}; {places}; fsync on",
+            f"{run.load}; {places}; fsync on; {'compiled' if is_compiled else 'not compiled'}",
             f"acks        {run.acked_per_s:,.0f} a second; rejected: {rejected}; unanswered: {run.unanswered}",
             *(
                 f"{name:<12}p50 {of.p50:6.2f}   p99 {of.p99:6.2f}   p99.9 {of.p999:6.2f}   max {of.max:6.1f} ms"

@@ -14,8 +14,8 @@ from bench.subjects import OURS, Running
 from bench.usage import Meter
 from server.tools.bots.result import Result, Spread
 
-#: Of one core, from which on it was the bots' limit that was measured.
-FULL = 0.9
+#: Of a core, from which on nothing more is to be expected of it.
+FULL = 0.85
 
 
 class Figures(msgspec.Struct, frozen=True, rename="camel"):
@@ -31,6 +31,8 @@ class Figures(msgspec.Struct, frozen=True, rename="camel"):
     #: Of one core.
     server_core: float
     bots_core: float
+    #: Of the bots' cores, what they used and the databases where they share them.
+    load_core: float
     acked_per_s: float
     ack_ms: Spread
     seen_ms: Spread
@@ -49,8 +51,9 @@ class Figures(msgspec.Struct, frozen=True, rename="camel"):
     problems: list[str]
 
     @property
-    def bots_were_full(self) -> bool:
-        return self.bots_core >= FULL
+    def is_limited_by_load(self) -> bool:
+        """Not the server was at its limit, but what gave it its load."""
+        return self.load_core >= FULL > self.server_core
 
 
 def measure(running: Running, load: Load, places: Places) -> Figures:
@@ -71,6 +74,7 @@ def measure(running: Running, load: Load, places: Places) -> Figures:
     used = {name: meter.cpu_s(name, begin, end) for name in trees}
     memory = meter.memory(begin, end)
     each = 1e6 / max(1, result.acked)
+    shared = used["database"] + used["cache"] if places.databases == places.load else 0.0
     return Figures(
         subject=running.subject.name,
         load=load,
@@ -80,6 +84,7 @@ def measure(running: Running, load: Load, places: Places) -> Figures:
         bots_cpu_us=result.bots_cpu_s * each,
         server_core=used["server"] / result.seconds,
         bots_core=result.bots_cpu_s / result.seconds,
+        load_core=(result.bots_cpu_s + shared) / result.seconds / max(1, len(places.load)),
         acked_per_s=result.acked_per_s,
         ack_ms=result.ack_ms,
         seen_ms=result.seen_ms,

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +17,6 @@ from typing import Self
 
 import msgspec
 import psutil
-from prometheus_client.parser import text_string_to_metric_families
 
 from server.embedded import Urls, read_running
 
@@ -36,17 +34,6 @@ class Used(msgspec.Struct, frozen=True):
 
     def since(self, before: "Used") -> "Used":
         return Used(self.server - before.server, self.postgres - before.postgres, self.valkey - before.valkey)
-
-
-class Flushes(msgspec.Struct, frozen=True):
-    """The server's own count of its commits."""
-
-    flushes: float
-    actions: float
-    seconds: float
-
-    def since(self, before: "Flushes") -> "Flushes":
-        return Flushes(self.flushes - before.flushes, self.actions - before.actions, self.seconds - before.seconds)
 
 
 class Served(AbstractContextManager["Served"]):
@@ -109,21 +96,6 @@ class Served(AbstractContextManager["Served"]):
             name = "postgres" if child.name().startswith("postgres") else "valkey"
             by_name[name] += times.user + times.system + times.children_user + times.children_system
         return Used(server.user + server.system, **by_name)
-
-    def flushes(self) -> Flushes:
-        with urllib.request.urlopen(f"{self.url}/metrics") as answer:
-            text = answer.read().decode()
-        samples = {
-            sample.name: sample.value
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-            if not sample.labels
-        }
-        return Flushes(
-            samples["holdfast_commit_actions_count"],
-            samples["holdfast_commit_actions_sum"],
-            samples["holdfast_commit_seconds_sum"],
-        )
 
     def _ready(self) -> str | None:
         for line in self._log.read_text().splitlines():

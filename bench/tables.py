@@ -33,7 +33,7 @@ def show(found: Comparison) -> None:
     options = found.options
     console.print(
         f"{options.load}, {options.runs} runs of {options.seconds:g} s each after {options.warmup_s:g} s;"
-        f" {found.places}; fsync on; medians (lowest to highest)"
+        f" {found.conditions}; medians (lowest to highest)"
     )
     table = rows(found)
     names = [OURS.name, *found.peers()]
@@ -49,6 +49,8 @@ def show(found: Comparison) -> None:
             console.print(_series(title, runs, is_by_rooms=is_by_rooms))
     if found.commit:
         console.print(_commit(found))
+    for caution in found.cautions():
+        console.print(f"note    {caution}")
     for verdict in verdicts(found):
         console.print(_verdict(verdict))
     for problem in found.problems[:_PROBLEMS_SHOWN]:
@@ -90,7 +92,8 @@ def _series(title: str, runs: Sequence[Figures], *, is_by_rooms: bool) -> Table:
 
 def _commit(found: Comparison) -> Table:
     shown = _table("At low load", ["p50, ms"])
-    shown.add_row("ack", _of(pair.ack_ms for pair in found.commit))
+    shown.add_row("ack, from when the intent was due", _of(pair.ack_ms for pair in found.commit))
+    shown.add_row("ack, from when it was sent", _of(pair.sent_to_ack_ms for pair in found.commit))
     shown.add_row("bare commit at the same pace", _of(pair.paced_ms for pair in found.commit))
     shown.add_row("bare commits without pauses", _of(pair.busy_ms for pair in found.commit))
     return shown

@@ -19,20 +19,25 @@ from bench.subjects import DidNotStart, Running, Subject
 #: What a step may raise that spoils this step alone.
 SPOILED = (DidNotStart, GeneratorFailed, NoAck)
 #: Starting and ending a server.
-START_S = 3.0
+START_S = 2.0
 
 
 class Options(msgspec.Struct, frozen=True, rename="camel"):
-    """How much is measured. The defaults take a quarter of an hour for all parts against all peers."""
+    """How much is measured. The defaults take about twenty minutes for all parts against all peers."""
 
-    #: Of each pair and each series.
+    #: Of each pair.
     runs: int = 3
     clients: int = 500
     rooms: int = 10
     rate_hz: float = 15
     #: Measured time of one run, and the time under load before it.
-    seconds: float = 6
-    warmup_s: float = 3
+    seconds: float = 5
+    warmup_s: float = 2
+
+    @property
+    def repeats(self) -> int:
+        """Of what differs little from run to run, or is of ours alone."""
+        return (self.runs + 1) // 2
 
     @property
     def load(self) -> Load:

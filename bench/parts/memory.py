@@ -38,12 +38,12 @@ class MemoryPart:
         self._subjects = (OURS, *(peer for peer in peers if not peer.is_durable))
 
     def steps(self) -> Iterator[Step]:
-        runs = self._stage.options.runs
-        for number in range(runs):
+        repeats = self._stage.options.repeats
+        for number in range(repeats):
             for subject in self._subjects:
                 for load, is_playing in ((self._idle, False), (self._playing, True)):
                     yield Step(
-                        f"{subject.title}, {'playing' if is_playing else 'idle'}, {number + 1} of {runs}",
+                        f"{subject.title}, {'playing' if is_playing else 'idle'}, {number + 1} of {repeats}",
                         load.takes_s + START_S,
                         partial(self._measure, subject, load, is_playing=is_playing),
                     )

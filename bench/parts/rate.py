@@ -10,7 +10,6 @@ intents is raised alike, and said to be so; at 15 a second it is where it always
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
 
 import msgspec
 
@@ -24,7 +23,7 @@ ACKED_MIN = 0.98
 FIRST_HZ, LAST_HZ = 8.0, 128.0
 HALVINGS = 2
 TRIES = 2
-SECONDS, WARMUP_S = 3.0, 1.5
+SECONDS, WARMUP_S = 2.5, 1.0
 #: Intents a second of one session, for all subjects. Out of the way.
 INTENT_RATE = 1_000
 
@@ -36,8 +35,8 @@ class Held(msgspec.Struct, frozen=True, rename="camel"):
     #: Of each client; 0 if not even the first was held.
     rate_hz: float
     acked_per_s: float
-    #: The bots, not the server, were at their limit at the first rate that was not held: this one or more is held.
-    is_bots_limit: bool
+    #: Where the first rate was not held it was for the load, not for the server: it holds this, or more.
+    is_at_least: bool
 
 
 class RatePart:
@@ -47,7 +46,7 @@ class RatePart:
         self._subjects = (OURS, *peers)
 
     def steps(self) -> Iterator[Step]:
-        takes_s = START_S + 8 * self._load(FIRST_HZ).takes_s
+        takes_s = START_S + 7 * self._load(FIRST_HZ).takes_s
         for subject in self._subjects:
             yield Step(f"{subject.title}, rising", takes_s, partial(self._search, subject))
 
@@ -59,10 +58,10 @@ class RatePart:
             subject=subject.name,
             rate_hz=last.load.rate_hz if last is not None else 0.0,
             acked_per_s=last.acked_per_s if last is not None else 0.0,
-            is_bots_limit=held.first_not_held is None or held.first_not_held.bots_were_full,
+            is_at_least=held.first_not_held is None or held.first_not_held.is_limited_by_load,
         )
         self.found.append(found)
-        return f"{'at least ' if found.is_bots_limit else ''}{found.acked_per_s:,.0f} acks/s"
+        return f"{'at least ' if found.is_at_least else ''}{found.acked_per_s:,.0f} acks/s"
 
     def _try(self, running: Running, rate_hz: float) -> Figures:
         return measure(running, self._load(rate_hz), self._stage.places)
@@ -74,9 +73,9 @@ class RatePart:
 
 class Searched(msgspec.Struct, frozen=True):
     #: The highest that was held, None if none was.
-    held: Any = None
+    held: Figures | None = None
     #: The lowest that was not, None if all were.
-    first_not_held: Any = None
+    first_not_held: Figures | None = None
 
 
 def search(attempt: Callable[[float], Figures]) -> Searched:

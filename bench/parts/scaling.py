@@ -20,7 +20,7 @@ CLIENTS_MIN = 100
 #: Of all together.
 ACTIONS_PER_S = 2_000.0
 #: Of each of the clients of the main load.
-RATES_HZ = (1.0, 2.0, 5.0, 10.0, 20.0)
+RATES_HZ = (1.0, 5.0, 20.0)
 SECONDS, WARMUP_S = 4.0, 2.0
 
 
@@ -35,9 +35,9 @@ class ScalingPart:
         by_rooms = [_in_rooms(rooms) for rooms in ROOMS]
         by_rate = [Load(options.clients, options.rooms, rate_hz, SECONDS, WARMUP_S) for rate_hz in RATES_HZ]
         for found, loads in ((self.by_rooms, by_rooms), (self.by_rate, by_rate)):
-            for number in range(options.runs):
+            for number in range(options.repeats):
                 for load in loads:
-                    text = f"{load}, {number + 1} of {options.runs}"
+                    text = f"{load}, {number + 1} of {options.repeats}"
                     yield Step(text, load.takes_s + START_S, partial(self._measure, found, load))
 
     def _measure(self, found: list[Figures], load: Load) -> str:

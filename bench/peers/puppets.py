@@ -38,6 +38,10 @@ class Player:
     async def send(self, message_type: str, body: Body) -> None:
         await self._puppet.call({"do": "send", "player": self._number, "type": message_type, "body": body})
 
+    async def cut(self) -> None:
+        """Lose the connection; its library dials again."""
+        await self._puppet.call({"do": "cut", "player": self._number})
+
     async def ask(self, message_type: str, **body: Any) -> Body:
         """The next intent, and its outcome."""
         await asyncio.sleep(PACE_S)

@@ -188,6 +188,24 @@ async def test_an_ack_waits_for_its_commit(served: Served, client: Puppet) -> No
     await connection.close()
 
 
+@pytest.mark.parametrize("served", [name for name, kind in KINDS.items() if kind.target != "socketio"], indirect=True)
+async def test_who_drops_comes_back(served: Served, client: Puppet) -> None:
+    """Meanwhile the character stands there, and afterwards the numbers go on."""
+    ada, bob = await two(served, client, served.start())
+    assert (await ada.ask("intent.move", dx=1, dy=0))["status"] == "applied"
+
+    def is_there(state: dict[str, Any]) -> bool:
+        there: bool = state["players"][ada.session_id]["connected"]
+        return there
+
+    await ada.cut()
+    await bob.sees(lambda state: not is_there(state), "Ada away")
+    await bob.sees(is_there, "Ada back")
+    assert (await ada.ask("intent.move", dx=-1, dy=0))["status"] == "applied"
+    state = await ada.state()
+    await bob.sees(lambda bobs: bobs == state, "what Ada sees")
+
+
 @pytest.mark.parametrize("served", PEERS, indirect=True)
 async def test_bots_find_nothing_wrong(served: Served) -> None:
     """They see more than the scenario: order and numbers of every ack, and that no state differs from the server's."""

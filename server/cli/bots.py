@@ -20,7 +20,7 @@ STDOUT = "-"
 
 def bots(
     url: Annotated[str, typer.Option(help="the server")] = "http://127.0.0.1:2567",
-    room: Annotated[str, typer.Option(help="the rooms' name: game or counter")] = "game",
+    room: Annotated[str, typer.Option(help="the rooms' name: game, counter or plaza")] = "game",
     rooms: Annotated[int, typer.Option(min=1, help="rooms that are made")] = 1,
     clients: Annotated[int, typer.Option(min=1, help="bots, in the rooms in turns")] = 50,
     rate: Annotated[float, typer.Option(min=0, max=1000, help="intents a second of each; 0: they only look on")] = 10.0,

@@ -17,6 +17,7 @@ def figures(subject: str = "holdfast", *, cpu_us: float = 40.0, p99_ms: float = 
         "bots_cpu_us": 30.0,
         "server_core": 0.5,
         "bots_core": 0.3,
+        "load_core": 0.4,
         "acked_per_s": 7_500.0,
         "ack_ms": Spread(count=1, p50=p99_ms / 4, p99=p99_ms, p999=p99_ms * 2),
         "seen_ms": Spread(),

@@ -49,6 +49,12 @@ def test_the_search_is_bounded() -> None:
         assert len(server.asked) <= 5 + TRIES * (1 + HALVINGS)
 
 
+def test_where_the_load_was_the_limit_the_server_is_not_blamed() -> None:
+    assert figures(load_core=0.9, server_core=0.5).is_limited_by_load
+    assert not figures(load_core=0.9, server_core=0.9).is_limited_by_load
+    assert not figures(load_core=0.5, server_core=0.5).is_limited_by_load
+
+
 def test_one_bad_second_is_no_limit() -> None:
     tried: list[float] = []
 

@@ -69,7 +69,7 @@ def test_the_budget_is_judged_by_the_medians_of_the_pairs() -> None:
 
 
 def test_the_ack_is_judged_beside_the_commits_of_its_own_pair() -> None:
-    found = comparison(commit=[Commit(ack_ms=4, paced_ms=2, busy_ms=1), Commit(ack_ms=9, paced_ms=3, busy_ms=1)])
+    found = comparison(commit=[Commit(5, 1, paced_ms=2, busy_ms=1), Commit(10, 1, paced_ms=3, busy_ms=1)])
     assert [(2.5, False)] == [(verdict.found and verdict.found.median, verdict.is_met) for verdict in verdicts(found)]
 
 

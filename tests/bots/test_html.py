@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 from html.parser import HTMLParser
 
@@ -47,7 +48,17 @@ RUNS = {
     "good": run(),
     "one second": run(length_s=1),
     "an hour": run(length_s=3_600),
-    "nothing": run(acked=0, ack_ms=Spread(), seen_ms=Spread(), late_ms=Spread(), server=None, timeline=[], seconds=0.0),
+    "nothing": run(
+        sent=9,
+        problem_count=1,
+        acked=0,
+        ack_ms=Spread(),
+        seen_ms=Spread(),
+        late_ms=Spread(),
+        server=None,
+        timeline=[],
+        seconds=0.0,
+    ),
     "hostile": run(
         plan=msgspec.structs.replace(PLAN, room=HOSTILE, url=HOSTILE),
         server={HOSTILE: HOSTILE, "name": HOSTILE, "deep": {"x": [HOSTILE]}},
@@ -121,8 +132,20 @@ def test_a_run_without_acks_claims_nothing() -> None:
     assert "0 ms" not in page.texts["dd"]
 
 
-def test_latencies_of_a_closed_model_come_with_a_warning() -> None:
-    closed = render(run(plan=msgspec.structs.replace(PLAN, model="closed")))
-    assert "no coordinated omission" in render(run())
-    assert "no coordinated omission" not in closed
-    assert "these latencies say nothing of a load that does not wait" in closed
+def test_the_page_says_how_time_was_counted_in_each_model() -> None:
+    opened, closed = (render(run(plan=msgspec.structs.replace(PLAN, model=model))) for model in ("open", "closed"))
+    assert "not from when it could be sent" in opened
+    assert "Each bot had one intent open at a time" not in opened
+    assert "Each bot had one intent open at a time" in closed
+
+
+def test_a_second_that_was_no_second_long_is_drawn_as_a_rate() -> None:
+    whole, short = run(length_s=2).timeline
+    short = msgspec.structs.replace(short, at_s=1.5, sent=whole.sent // 2, acked=whole.acked // 2)
+    told = [
+        json.loads(value)
+        for name, value in Page(render(run(timeline=[whole, short]))).attributes
+        if name == "data-plot"
+    ]
+    sent = [words for _, _, words, _ in told[1]["places"]]
+    assert ["7,500", "7,500"] == sent

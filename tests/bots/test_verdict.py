@@ -26,7 +26,18 @@ def test_a_broken_promise_is_no_success_even_where_nothing_was_asserted() -> Non
 
 
 def test_a_run_without_acks_did_not_hold() -> None:
-    assert not verdict(run(acked=0, ack_ms=Spread(), assertions=[])).held
+    found = verdict(run(sent=5, acked=0, ack_ms=Spread(), assertions=[], problem_count=1))
+    assert (False, "Nothing was acked") == (found.held, found.headline)
+
+
+def test_bots_that_asked_for_nothing_may_have_held() -> None:
+    found = verdict(run(sent=0, acked=0, ack_ms=Spread(), assertions=[]))
+    assert (True, "Nothing was asked for") == (found.held, found.headline)
+
+
+def test_what_could_not_be_checked_is_no_success() -> None:
+    found = verdict(run(problem_count=1))
+    assert (False, "Not all could be checked") == (found.held, found.headline)
 
 
 def test_a_reader_is_told_what_speaks_against_the_numbers() -> None:
@@ -46,3 +57,8 @@ def test_what_was_found_is_told_in_the_unit_that_was_asserted() -> None:
     assert "28.9 ms" == found_by(Asserted("ack.p99<50ms", 28.9, False))
     assert "1.24 %" == found_by(Asserted("rejected < 1 %", 1.2368, False))
     assert "3" == found_by(Asserted("lost==0", 3.0, False))
+    assert "nothing" == found_by(Asserted("seen.p99<50ms", None, False))
+
+
+def test_a_run_of_rejects_alone_did_not_hold() -> None:
+    assert not verdict(run(sent=5, acked=0, ack_ms=Spread(), assertions=[], rejected={"degraded": 5})).held

@@ -12,17 +12,17 @@ COUNTED_ON: Final = (3, 11)
 #: By workload: (instructions, calls).
 BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "decode": (174.2, 20.0),
-    "step": (1436.1, 90.1),
+    "step": (1551.1, 98.1),
     "release": (51.4, 5.2),
     "ack": (48.3, 4.1),
-    "patch": (359.0, 23.0),
+    "patch": (430.0, 29.0),
     "compose": (134.2, 13.1),
-    "tick": (6468.0, 558.0),
+    "tick": (6469.0, 558.0),
     "areas": (531.7, 38.7),
     "resume": (17911.0, 1389.0),
     "welcome": (34696.0, 2486.0),
     "snapshot": (38730.0, 2928.0),
-    "activation": (821.1, 65.8),
+    "activation": (824.8, 65.9),
     "flush of 20": (91.9, 1.4),
     "flush of 100": (80.8, 0.3),
 }

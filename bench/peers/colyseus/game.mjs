@@ -63,7 +63,7 @@ export class Game extends Room {
     Object.keys(INTENTS).map((kind) => [kind, (client, message) => this.take(client, kind, message)]),
   );
 
-  /** The room's actions have the numbers 1, 2, 3 ...: the last one that is committed; `state.roomSeq` is the last one. */
+  /** Actions are numbered 1, 2, 3 ...: the last one that is committed; `state.roomSeq` is the last one of all. */
   committedSeq = 0;
 
   // -- the room's life ------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
  *     {id, do: "join", url, roomId, options}    {id, player, sessionId, roomId}    a new room where roomId is null
  *     {id, do: "send", player, type, body}      {id}
  *     {id, do: "state", player}                 {id, state}
+ *     {id, do: "cut", player}                   {id}                               the SDK comes back by itself
  *     of itself: {player, type, body}           what the server said
  */
 import { createInterface } from "node:readline";
@@ -22,11 +23,15 @@ const acts = {
     const room = await (roomId === null ? client.create("game", options) : client.joinById(roomId, options));
     const player = rooms.push(room) - 1;
     for (const type of TYPES) room.onMessage(type, (body) => say({ player, type, body }));
-    room.reconnection.enabled = false;
+    // Else a drop within five seconds of the join is final.
+    Object.assign(room.reconnection, { minUptime: 0, minDelay: 50, delay: 50 });
     return { player, sessionId: room.sessionId, roomId: room.roomId };
   },
   send({ player, type, body }) {
     rooms[player].send(type, body);
+  },
+  cut({ player }) {
+    rooms[player].connection.close(4010);
   },
   state: ({ player }) => ({ state: rooms[player].state?.toJSON() ?? null }),
 };

@@ -4,7 +4,9 @@
  * It returns why it was refused, or else undefined, and has added to `touched` whatever it changed beside the player's
  * own character, as [collection, key].
  */
-import { DOOR_CLOSED, DOOR_OPEN, FACINGS, FLOOR, GRASS, HP_MAX, Item, OPEN, SAND, SIZE, SPAWNS, WATER } from "./state.mjs";
+import {
+  DOOR_CLOSED, DOOR_OPEN, FACINGS, FLOOR, GRASS, HP_MAX, Item, OPEN, SAND, SIZE, SPAWNS, WATER,
+} from "./state.mjs";
 
 const ITEMS = 40;
 const ITEMS_MAX = 1000;
@@ -150,7 +152,7 @@ function lay(state, n, kind, x, y, touched) {
   touched.push(["items", id]);
 }
 
-/** When less than half of a fresh world's things lie around, bring them back; indoors is likelier than its area says. */
+/** When less than half of a fresh world's things lie around, bring them back, more of them indoors. */
 export function scatter(state, touched) {
   const { items } = state.world;
   if (items.size >= ITEMS / 2) return;

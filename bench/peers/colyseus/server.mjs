@@ -1,4 +1,4 @@
-/** The peer as a process: PORT (0: any free one), VARIANT (memory, insert, batched), DATABASE_URL for the durable ones. */
+/** The peer as a process: PORT (0: any free one), VARIANT (memory, insert, batched), DATABASE_URL for the last two. */
 import { createServer } from "node:http";
 
 import { Server } from "@colyseus/core";

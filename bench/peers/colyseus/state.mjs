@@ -47,7 +47,7 @@ export const SPAWNS = [-2, -1, 0, 1, 2].flatMap((dy) => [-2, -1, 0, 1, 2].map((d
 /** A fresh world as plain collections: the form that snapshots have, that patches change, and that `load` takes. */
 export const freshWorld = () => structuredClone({ tiles: { ...LAND.tiles }, items: LAND.items, players: {} });
 
-/** A patch has, by collection and key, what is new: null for what is gone, the changed fields of a thing, a row of tiles. */
+/** A patch has, by collection and key, null for what is gone, the changed fields of a thing, or a row of tiles. */
 export function applyPatch(state, patch) {
   for (const [collection, changes] of Object.entries(patch)) {
     const things = state[collection];

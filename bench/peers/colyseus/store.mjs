@@ -17,7 +17,8 @@ const TABLES = `
   CREATE TABLE IF NOT EXISTS actions (
     room_id text COLLATE "C", room_seq bigint, session_id text, seq bigint,
     kind text NOT NULL, intent json, patch json NOT NULL, PRIMARY KEY (room_id, room_seq));
-  CREATE TABLE IF NOT EXISTS snapshots (room_id text COLLATE "C" PRIMARY KEY, room_seq bigint NOT NULL, state json NOT NULL)`;
+  CREATE TABLE IF NOT EXISTS snapshots (
+    room_id text COLLATE "C" PRIMARY KEY, room_seq bigint NOT NULL, state json NOT NULL)`;
 
 const ONE = { name: "one", text: "INSERT INTO actions VALUES ($1, $2, $3, $4, $5, $6, $7)" };
 

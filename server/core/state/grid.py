@@ -37,7 +37,7 @@ class Grid(Node):
     __slots__ = ("_tiles", "_view", "chunk", "height", "width")
 
     def __init__(self, width: int, height: int, chunk: int = CHUNK) -> None:
-        super().__init__()
+        super().__init__({})
         if width < 0 or height < 0 or chunk < 1:
             raise StateError(f"Grid({width}, {height}, chunk={chunk}): a grid cannot have that size")
         self.width = width

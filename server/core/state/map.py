@@ -16,10 +16,8 @@ from server.core.state.node import (
     ABSENT,
     DURABLE,
     Node,
-    Take,
     Tree,
     attach,
-    change_of,
     detach,
     note,
     plain_leaf,
@@ -40,8 +38,8 @@ class Map(Node, MutableMapping[str, V]):
     __slots__ = ("_entries", "_item")
 
     def __init__(self, entries: Mapping[str, V] | None = None) -> None:
-        super().__init__()
         self._entries: dict[str, V] = {}
+        super().__init__(self._entries)
         #: What an entry may be; None until a field takes this Map.
         self._item: Leaf | Nested | None = None
         self.update(entries or {})
@@ -108,7 +106,8 @@ class Map(Node, MutableMapping[str, V]):
                 entries[key] = item.check(value)
             except StateError as refused:
                 raise StateError(f"[{key!r}]: {refused}") from None
-        self._entries, self._item = entries, item
+        self._entries.update(entries)
+        self._item = item
 
     def _tree(self, view: int, at_take: bool = False) -> Tree:
         entries: Mapping[str, Any] = self._entries
@@ -122,19 +121,6 @@ class Map(Node, MutableMapping[str, V]):
             elif value is not ABSENT:
                 tree[key] = plain_leaf(value)
         return tree
-
-    def _patch(self, take: Take) -> Tree:
-        changes = self._record.changes[take.view]
-        if changes is None:
-            take.placed.append(self)
-            return self._tree(take.view)
-        take.read.append(self._record)
-        patch = {}
-        entries = self._entries
-        for key, base in changes.items():
-            if (change := change_of(take, base, entries.get(key, ABSENT))) is not ABSENT:
-                patch[key] = change
-        return patch
 
     def _settle(self, view: int) -> None:
         settle(self, view, self._entries)

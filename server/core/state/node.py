@@ -29,7 +29,9 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from server.core.state.values import StateError
+from mypy_extensions import mypyc_attr
+
+from server.core.state.values import Check, StateError
 
 DURABLE: Final = 0
 VOLATILE: Final = 1
@@ -47,16 +49,33 @@ ABSENT: Final = Absent()
 Tree = dict[str, Any]
 
 
+class Shape:
+    """What a class of fields declares, as far as assignments and patches ask."""
+
+    __slots__ = ("checks", "defaults", "wires")
+
+    def __init__(self, wires: dict[str, str], checks: dict[str, Check], defaults: dict[str, Any]) -> None:
+        #: By field, its name in patches.
+        self.wires = wires
+        #: By durable field that is no node, what may stand there.
+        self.checks = checks
+        #: By volatile field, the value that patches do not say.
+        self.defaults = defaults
+
+
 class Record:
     """Where a node hangs, and what changed in it since each view was last taken."""
 
-    __slots__ = ("changes", "key", "parent")
+    __slots__ = ("changes", "key", "parent", "shape", "values")
 
-    def __init__(self) -> None:
+    def __init__(self, values: dict[str, Any], shape: Shape | None) -> None:
         self.parent: Node | None = None
         self.key: str = ""
         #: By view: key -> base, or None while the view has never taken this node.
         self.changes: list[dict[Any, Any] | None] = [None] * len(VIEWS)
+        #: What the node holds now, by key; of a node that keeps its own account of that, empty.
+        self.values = values
+        self.shape = shape
 
 
 class Take:
@@ -78,6 +97,7 @@ class Take:
             node._settle(view)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Node:
     """A part of a state's tree. The names of fields have no leading underscore, so these methods meet none."""
 
@@ -87,17 +107,58 @@ class Node:
     #: The views that have something to say of this class.
     _views: ClassVar[tuple[int, ...]] = (DURABLE,)
 
-    def __init__(self) -> None:
+    def __init__(self, values: dict[str, Any], shape: Shape | None = None) -> None:
         # Not a plain assignment: State refuses names that are not fields.
-        object.__setattr__(self, "_record", Record())
+        object.__setattr__(self, "_record", Record(values, shape))
+
+    def _assign(self, name: str, value: Any) -> None:
+        """Assign a field, if it is a durable one that is no node; `_assign_other` is for all else."""
+        record = self._record
+        check = record.shape.checks.get(name) if record.shape is not None else None
+        if check is None:
+            self._assign_other(name, value)
+            return
+        values = record.values
+        old = values[name]
+        if value is old:
+            return
+        try:
+            value = check(value)
+        except StateError as refused:
+            raise StateError(f"{self._name_of(name)}: {refused}") from None
+        if value != old:
+            note(self, DURABLE, name, old)
+            values[name] = value
+
+    def _assign_other(self, name: str, value: Any) -> None:
+        """Of classes with fields."""
+        raise NotImplementedError
 
     @abstractmethod
     def _tree(self, view: int, at_take: bool = False) -> Tree:
         """The whole view below here as a tree of its own: now, or as it stood at the last take."""
 
-    @abstractmethod
     def _patch(self, take: Take) -> Tree:
         """The merge patch from the last take to now; the whole tree while fresh. Changes nothing but `take`."""
+        record, view = self._record, take.view
+        changes = record.changes[view]
+        if changes is None:
+            take.placed.append(self)
+            return self._tree(view)
+        take.read.append(record)
+        values, shape, patch = record.values, record.shape, {}
+        for key, base in changes.items():
+            now = values.get(key, ABSENT)
+            change = change_of(take, base, now)
+            if change is ABSENT:
+                continue
+            if shape is None:
+                patch[key] = change
+            elif view == VOLATILE and key in shape.defaults and now == shape.defaults[key]:
+                patch[shape.wires[key]] = None
+            else:
+                patch[shape.wires[key]] = change
+        return patch
 
     @abstractmethod
     def _settle(self, view: int) -> None:
@@ -114,12 +175,11 @@ def note(node: Node, view: int, key: Any, base: Any) -> None:
     if changes is None or key in changes:
         return
     if not changes:
-        note_above(node, view)
+        _note_above(node, view)
     changes[key] = base
 
 
-def note_above(node: Node, view: int) -> None:
-    """Record on the path to a node that something is about to change in it, for the first time since the last take."""
+def _note_above(node: Node, view: int) -> None:
     record = node._record
     while (parent := record.parent) is not None:
         above = parent._record

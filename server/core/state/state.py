@@ -21,7 +21,7 @@ What the record means is in node; how it is taken, in root.
 from __future__ import annotations
 
 from inspect import get_annotations
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Self, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Final, Self, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -32,18 +32,16 @@ from server.core.state.node import (
     VIEWS,
     VOLATILE,
     Node,
-    Take,
+    Shape,
     Tree,
     attach,
-    change_of,
     detach,
     note,
-    note_above,
     plain_leaf,
     refuse_if_attached,
     settle,
 )
-from server.core.state.values import Check, StateError, expected
+from server.core.state.values import StateError, expected
 
 T = TypeVar("T")
 
@@ -72,19 +70,11 @@ class Field(msgspec.Struct, frozen=True):
         return self.default
 
 
-class _Leaf(msgspec.Struct, frozen=True):
-    """What assignments and patches need of a durable field that is no node, found by one look."""
-
-    wire: str
-    check: Check
-
-
 class State(Node):
     """Base of the classes that declare a room's state. Takes its fields as keywords."""
 
     _fields: ClassVar[dict[str, Field]] = {}
-    #: The durable scalars and arrays among them.
-    _leaves: ClassVar[dict[str, _Leaf]] = {}
+    _shape: ClassVar[Shape] = Shape({}, {}, {})
     #: By view, the fields that appear in it.
     _seen: ClassVar[tuple[tuple[Field, ...], ...]] = tuple(() for _ in VIEWS)
 
@@ -93,17 +83,18 @@ class State(Node):
         names = [name for name in _annotated_names(cls) if get_origin(hints[name]) is not ClassVar]
         cls._fields = {name: _field_of(cls, name, hints[name]) for name in names}
         cls._seen = tuple(tuple(field for field in cls._fields.values() if view in field.views) for view in VIEWS)
-        cls._leaves = {
-            field.name: _Leaf(field.wire, field.kind.check)
-            for field in cls._seen[DURABLE]
-            if isinstance(field.kind, Leaf)
-        }
+        leaves = [field for field in cls._fields.values() if isinstance(field.kind, Leaf)]
+        cls._shape = Shape(
+            {field.name: field.wire for field in cls._fields.values()},
+            {field.name: field.kind.check for field in leaves if DURABLE in field.views},
+            {field.name: field.default for field in leaves if VOLATILE in field.views},
+        )
         cls._views = tuple(view for view in VIEWS if view == DURABLE or cls._seen[view])
         if len({field.wire for field in cls._fields.values()}) < len(cls._fields):
             raise StateError(f"{cls.__name__}: two fields have one name on the wire")
 
     def __init__(self, **given: Any) -> None:
-        super().__init__()
+        super().__init__(self.__dict__, self._shape)
         if unknown := given.keys() - self._fields.keys():
             raise StateError(f"{self._name_of(min(unknown))}: no such field")
         # First all checks, then all changes: a refused construction leaves what it was given unattached.
@@ -113,29 +104,6 @@ class State(Node):
                 refuse_if_attached(value, self)
                 attach(value, self, name)
         self.__dict__.update(values)
-
-    def _assign(self, name: str, value: Any) -> None:
-        leaf = self._leaves.get(name)
-        if leaf is None:
-            self._assign_other(name, value)
-            return
-        values = self.__dict__
-        old = values[name]
-        if value is old:
-            return
-        try:
-            value = leaf.check(value)
-        except StateError as refused:
-            raise StateError(f"{self._name_of(name)}: {refused}") from None
-        if value == old:
-            return
-        # As `note`, which most of the assignments of a room would otherwise call.
-        changes = self._record.changes[DURABLE]
-        if changes is not None and name not in changes:
-            if not changes:
-                note_above(self, DURABLE)
-            changes[name] = old
-        values[name] = value
 
     def _assign_other(self, name: str, value: Any) -> None:
         """A node, a volatile value, or what is no field."""
@@ -158,11 +126,6 @@ class State(Node):
 
     def _refuse_to_delete(self, name: str) -> None:
         raise StateError(f"{self._name_of(name)}: a field cannot be deleted")
-
-    if not TYPE_CHECKING:
-        # Hidden from type checkers: seeing a __setattr__, they would let any name be assigned.
-        __setattr__ = _assign
-        __delattr__ = _refuse_to_delete
 
     def __repr__(self) -> str:
         fields = ", ".join(f"{name}={value!r}" for name, value in self.__dict__.items())
@@ -192,27 +155,6 @@ class State(Node):
                 tree[field.wire] = plain_leaf(value)
         return tree
 
-    def _patch(self, take: Take) -> Tree:
-        view = take.view
-        changes = self._record.changes[view]
-        if changes is None:
-            take.placed.append(self)
-            return self._tree(view)
-        take.read.append(self._record)
-        patch = {}
-        values, leaves = self.__dict__, self._leaves
-        for name, base in changes.items():
-            now = values[name]
-            if (leaf := leaves.get(name)) is not None:
-                if now != base:
-                    patch[leaf.wire] = list(now) if type(now) is tuple else now
-                continue
-            field = self._fields[name]
-            if (change := change_of(take, base, now)) is not ABSENT:
-                is_unsaid = view == VOLATILE and not field.kind.is_node and now == field.default
-                patch[field.wire] = None if is_unsaid else change
-        return patch
-
     def _settle(self, view: int) -> None:
         settle(self, view, self.__dict__)
 
@@ -232,6 +174,11 @@ class State(Node):
                 except StateError as refused:
                     raise StateError(f"{cls.__name__}.{field.name}: {refused}") from None
         return cls(**given)
+
+
+# Set from outside, where type checkers do not look: seeing a __setattr__, they would let any name be assigned.
+State.__setattr__ = Node._assign  # type: ignore[method-assign, assignment]
+State.__delattr__ = State._refuse_to_delete  # type: ignore[method-assign, assignment]
 
 
 def fields_of(cls: type[State]) -> tuple[Field, ...]:

@@ -39,7 +39,7 @@ _OPERATORS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     ">=": operator.ge,
     ">": operator.gt,
 }
-_FORM: Final = re.compile(r"\s*([A-Za-z][\w.]*)\s*(<=|>=|==|!=|<|>)\s*(-?\d+(?:\.\d+)?)\s*([a-z%]*)\s*")
+_FORM: Final = re.compile(r"\s*([A-Za-z][\w. ]*?)\s*(<=|>=|==|!=|<|>)\s*(-?\d+(?:\.\d+)?)\s*([a-z%]*)\s*")
 _MS: Final = {"ms": 1.0, "s": 1000.0}
 _SPREADS: Final = {"ack": "ack_ms", "seen": "seen_ms", "late": "late_ms"}
 _PERCENTILES: Final = ("mean", "p50", "p90", "p99", "p999", "max")

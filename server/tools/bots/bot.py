@@ -117,11 +117,11 @@ class Bot:
         """Send what the rate allows of the queue."""
         share_of_burst, share_of_rate = PACE
         allowed = self._burst * share_of_burst + (now - self._paced_from) * self._rate_hz * share_of_rate
-        while self.queue and self._paced < allowed and self.is_live:
+        while self.queue and self._paced + 1 <= allowed and self.is_live:
             seq = self.queue.popleft()
             self._paced += 1
             if seq in self.open:
-                self._send(seq, self.open[seq], now)
+                self._send(seq, self.open[seq])
 
     @property
     def unanswered(self) -> int:
@@ -168,6 +168,7 @@ class Bot:
         if wire is not self.wire:
             return
         was_live, self.wire, self.is_live = self.is_live, None, False
+        self.stand = self.stand.apart()
         if not was_live or self.is_leaving:
             return
         self._tally.errors[f"closed {code}"] += 1
@@ -179,7 +180,8 @@ class Bot:
     def end(self, why: str) -> None:
         """It does not come back. What it was to see is seen by others."""
         self.ended = why
-        self.room.bots.remove(self)
+        if self in self.room.bots:  # not yet, where it is lost as it comes in
+            self.room.bots.remove(self)
         watched, self._watched = self._watched, []
         for room_seq, due in watched:
             self._have_seen(room_seq, due)
@@ -232,6 +234,7 @@ class Bot:
         if self._is_lost:
             return False
         self._is_lost = True
+        self.stand = self.stand.apart()
         self._tally.gaps += 1
         self._tally.wrong(f"{self}: {what} came at roomSeq {self.stand.room_seq}")
         return True
@@ -289,20 +292,21 @@ class Bot:
         if self.on_live is not None:
             self.on_live()
 
-    def _ask(self, due: float, now: float) -> None:
+    def _ask(self, due: float, now: float, *, was_held: bool = False) -> None:
+        """`was_held`: it could not be sent when it was due, and that was not the bots' lateness."""
         seq = self._asked = self._asked + 1
         values = self.course.ask()
         intent = self.open[seq] = Open(due, self._frame_of(seq, values), values)
-        self._tally.asked(due)
         if self.is_live and not self.queue:
-            self._tally.wrote(due, now)
-            self._send(seq, intent, now)
+            self._tally.asked(due, None if was_held else now)
+            self._send(seq, intent)
         else:
+            self._tally.asked(due, None)
             if not self.queue:
                 self._pace(now)
             self.queue.append(seq)
 
-    def _send(self, seq: int, intent: Open, now: float) -> None:
+    def _send(self, seq: int, intent: Open) -> None:
         if seq <= self._written:
             self._resent[seq] = 0
             if len(self._resent) > RESENT_MAX:
@@ -326,7 +330,7 @@ class Bot:
             assert self._period_s is not None
             due, self._behind_due = self._behind_due, self._behind_due + self._period_s
             self.behind -= 1
-            self._ask(due, now)
+            self._ask(due, now, was_held=True)
 
     def _acked_again(self, seq: int, room_seq: int, *, is_duplicate: bool) -> None:
         if not is_duplicate or self._resent.get(seq) != room_seq:

@@ -3,6 +3,7 @@ Courses: what the bots ask for in a room they know, always legal, and what must 
 
     game      a step to a random side and back: the eight tiles around a spawn tile are always open
     counter   a number to add
+    plaza     eight steps one way, then eight another: over a field without walls, from chunk to chunk
 
 A course keeps the sum of what was acked. Nobody else changes what it acts on, so the state must say the same at the
 end: an acked intent without effect shows up, and one that took effect twice.
@@ -63,7 +64,7 @@ class Walk:
 
     def ask(self) -> Values:
         x, y = self._ahead
-        step = self._random.choice(_WAYS) if x == y == 0 else (_toward_zero(x), _toward_zero(y))
+        step = _any_way(self._random) if x == y == 0 else (_toward_zero(x), _toward_zero(y))
         self._ahead = (x + step[0], y + step[1])
         return step
 
@@ -80,8 +81,44 @@ class Walk:
         if own is None:
             return 1
         x, y = self._start
-        off_x, off_y = int(own["x"]) - x - self._acked[0], int(own["y"]) - y - self._acked[1]
-        return max(abs(off_x), abs(off_y))
+        return _apart((own["x"], own["y"]), (x + self._acked[0], y + self._acked[1]))
+
+
+class Wander:
+    """A step over the field's edge ends on it."""
+
+    message_type = Move.TYPE
+    keys = ("dx", "dy")
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._size = (0, 0)
+        #: Where what was acked has led.
+        self._at = (0, 0)
+        self._way = (0, 0)
+        self._steps = 0
+
+    def begin(self, state: Mapping[str, Any], session_id: str) -> None:
+        own = state["players"][session_id]
+        self._size = (state["width"], state["height"])
+        self._at = (own["x"], own["y"])
+
+    def ask(self) -> Values:
+        if self._steps % _ONE_WAY == 0:
+            self._way = _any_way(self._random)
+        self._steps += 1
+        return self._way
+
+    def acked(self, values: Values) -> None:
+        x, y = (min(max(at + step, 0), size - 1) for at, step, size in zip(self._at, values, self._size, strict=True))
+        self._at = (x, y)
+
+    def rejected(self, values: Values) -> None:
+        pass
+
+    def missing(self, state: Mapping[str, Any], session_id: str) -> int:
+        own = state["players"].get(session_id)
+        return 1 if own is None else _apart((own["x"], own["y"]), self._at)
 
 
 class Tally:
@@ -131,9 +168,20 @@ class Still:
 
 
 #: By the room's name.
-COURSES: Mapping[str, Callable[[Random], Course]] = {"game": Walk, "counter": Tally}
+COURSES: Mapping[str, Callable[[Random], Course]] = {"game": Walk, "counter": Tally, "plaza": Wander}
 
 _WAYS = [(dx, dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1) if (dx, dy) != (0, 0)]
+
+
+_ONE_WAY = 8
+
+
+def _any_way(random: Random) -> tuple[int, int]:
+    return _WAYS[int(random.random() * len(_WAYS))]
+
+
+def _apart(here: tuple[int, int], there: tuple[int, int]) -> int:
+    return max(abs(here[0] - there[0]), abs(here[1] - there[1]))
 
 
 def _toward_zero(distance: int) -> int:

@@ -42,6 +42,7 @@ class Joiner:
         self._random = Random(plan.seed)
         self._is_over = is_over
         self._lines: dict[Bot, Line] = {}
+        self._coming_back: set[Bot] = set()
         self._dials = asyncio.Semaphore(JOINS_AT_ONCE)
 
     async def join_all(self) -> None:
@@ -103,20 +104,29 @@ class Joiner:
     # -- coming back --------------------------------------------------------------------------------------------------
 
     def _dropped(self, bot: Bot) -> None:
-        self._tasks.start(self._come_back(bot), f"dial again: {bot}")
+        # Lost again before its dialler knew that it was live: that one goes on dialling.
+        if bot not in self._coming_back:
+            self._coming_back.add(bot)
+            self._tasks.start(self._come_back(bot), f"dial again: {bot}")
 
     async def _come_back(self, bot: Bot) -> None:
+        try:
+            await self._dial_again(bot)
+        finally:
+            self._coming_back.discard(bot)
+
+    async def _dial_again(self, bot: Bot) -> None:
         shortest_s, longest_s = DIAL_AGAIN_S
         for attempt in range(1, DIALS_MAX + 1):
             await asyncio.sleep(min(longest_s, shortest_s * 2**attempt) * self._random.uniform(0.75, 1.25))
-            if bot.is_leaving:
+            if bot.is_leaving or bot.ended is not None:
                 return
             try:
                 async with self._dials:
                     self._lines[bot] = await dial(bot, self._dialect, self._tally)
                 return
             except Closed as closed:
-                if closed.code not in REDIALLED:
+                if closed.code not in REDIALLED and bot.ended is None:
                     self._tally.errors[f"closed {closed.code} instead of let in again"] += 1
                     bot.end(str(closed))
                     return

@@ -29,6 +29,9 @@ LEAVE = LEAVE_BYTE
 _BUSY = frozenset({429, 503})
 _NOT_FOUND = frozenset({404, 520, 521, 522})
 _BUSY_S = 1.0
+BUSY_S_MAX = 30.0
+#: Values of a course whose bytes are kept.
+TAILS_MAX = 64
 
 
 class AckSaid(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -83,9 +86,11 @@ def said(answer: http.Answer, what: str) -> dict[str, Any]:
     if answer.status == 200 and isinstance(body, dict):
         return body
     words = body.get("message") or body.get("error") if isinstance(body, dict) else None
-    why = f"{what}: {answer.status} {words or 'without a reason'}"
+    is_text = isinstance(words, str) and words.isprintable()
+    why = f"{what}: {answer.status} {words if is_text else repr(words)}"
     if answer.status in _BUSY:
-        raise Busy(why, float(answer.headers.get("retry-after", _BUSY_S)))
+        after = answer.headers.get("retry-after", "")
+        raise Busy(why, min(float(after), BUSY_S_MAX) if after.isdecimal() else _BUSY_S)
     raise (NoSuchRoom if answer.status in _NOT_FOUND else Refused)(why)
 
 
@@ -101,8 +106,16 @@ def framer_of(course: Course) -> Framer:
     names = b"".join(bytes((0xA0 | len(key),)) + key.encode() for key in keys)
     head = header(course.message_type) + b"\xd4\x72\x40" + bytes((0x90 | len(keys),)) + names
 
+    tails: dict[Values, bytes] = {}
+
     def frame(seq: int, values: Values) -> bytes:
-        return head + _number(seq) + b"".join([_number(value) for value in values])
+        # Nearly all courses have few different values.
+        tail = tails.get(values)
+        if tail is None:
+            tail = b"".join(map(_number, values))
+            if len(tails) < TAILS_MAX:
+                tails[values] = tail
+        return head + _number(seq) + tail
 
     return frame
 

@@ -34,7 +34,7 @@ def plan_of(
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise BadPlan(f"--url: expected such as http://127.0.0.1:2567, got {url!r}")
     if room not in COURSES:
-        raise BadPlan(f"--room: the bots know {' and '.join(sorted(COURSES))}, not {room!r}")
+        raise BadPlan(f"--room: the bots know {', '.join(sorted(COURSES))}, not {room!r}")
     if rooms > clients:
         raise BadPlan(f"--rooms: each room is made by a bot, so at most as many as --clients ({clients}), got {rooms}")
     measured_s = seconds("--duration", duration)

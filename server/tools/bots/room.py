@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 #: Frames whose result is known to all bots of the room, wherever they stood before.
 RECENT_MAX = 4
-#: Acks after which the roomSeqs that can't come again are forgotten.
-FORGET_EVERY = 10_000
+#: RoomSeqs of acks that are remembered before those that can't come again are looked for.
+REMEMBERED = 10_000
 
 
 class Stand:
@@ -34,6 +34,10 @@ class Stand:
         self.next_frame: bytes | None = None
         self.next: Stand | None = None
 
+    def apart(self) -> "Stand":
+        """The same for a bot that stays behind: it must not hold on to all that the others are led to meanwhile."""
+        return Stand(self.room_seq, self.state, self.epoch)
+
 
 class Room:
     def __init__(self, room_id: str, tally: Tally) -> None:
@@ -44,6 +48,7 @@ class Room:
         self._tally = tally
         self._acked: set[int] = set()
         self._recent: OrderedDict[bytes, Stand] = OrderedDict()
+        self._remembered = REMEMBERED
         self._turn = 0
 
     def after(self, stand: Stand, frame: bytes, led: Stand) -> Stand:
@@ -69,7 +74,7 @@ class Room:
         self._acked.add(room_seq)
         if room_seq > self.acked_to:
             self.acked_to = room_seq
-        if len(self._acked) > FORGET_EVERY:
+        if len(self._acked) > self._remembered:
             self._forget()
 
     def witness(self, bot: "Bot") -> "Bot | None":
@@ -85,3 +90,5 @@ class Room:
         """A bot's acks rise, so what all of them have passed can't come again without being out of order."""
         passed = min((bot.acked_to for bot in self.bots), default=0)
         self._acked = {room_seq for room_seq in self._acked if room_seq > passed}
+        # Where one bot has no acks for long: not again at each of the others'.
+        self._remembered = max(REMEMBERED, 2 * len(self._acked))

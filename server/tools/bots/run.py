@@ -126,6 +126,8 @@ class _Load:
         open_intents = sum(bot.unanswered for bot in self._bots)
         if open_intents:
             self._tally.wrong(f"{open_intents} intents had no outcome {SETTLE_S:g} s after the last was due")
+        if self._tally.sent and not self._tally.acked:
+            self._tally.wrong("nothing was acked")
         await check(self._bots, self._dialect, self._tally)
         await self._joiner.leave_all()
         self.seconds.enter("settling", None)

@@ -34,7 +34,7 @@ class Schedule:
 
     def take(self, now: float) -> Iterator[Turn]:
         """What has come due by `now`, in order, each once and never early."""
-        while (due := self.next_due) <= now:
+        while (due := self._due_of(self._taken)) < self._end and due <= now:
             place = self._taken % self._bots
             self._taken += 1
             yield Turn(place, due)

@@ -59,14 +59,13 @@ class Tally:
 
     # -- what bots tell -----------------------------------------------------------------------------------------------
 
-    def asked(self, due: float) -> None:
+    def asked(self, due: float, now: float | None) -> None:
+        """`now`: when it is sent; None if it can't be yet, which is not the bots' lateness."""
         self.all_sent += 1
         if self.measured_from <= due < self.measured_to:
             self.sent += 1
-
-    def wrote(self, due: float, now: float) -> None:
-        if self.measured_from <= due < self.measured_to:
-            self._lates.append((now - due) * 1000)
+            if now is not None:
+                self._lates.append((now - due) * 1000)
 
     def told_ack(self, due: float, now: float, *, is_duplicate: bool) -> None:
         self.all_acked += 1

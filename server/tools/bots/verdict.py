@@ -17,7 +17,7 @@ BOTS_CORE_MAX = 0.85
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """`held` is the colour; the exit status is the assertions' alone."""
+    """`held` is the colour: what the exit status says, and that something was acked if anything was sent."""
 
     held: bool
     headline: str
@@ -31,11 +31,13 @@ def verdict(result: Result) -> Verdict:
     failed = sum(not asserted.passed for asserted in result.assertions)
     broken = _broken(result)
     if not result.acked:
-        headline = "Nothing was acked"
+        headline = "Nothing was acked" if result.sent else "Nothing was asked for"
     elif failed:
         headline = f"{failed} of {counted(len(result.assertions), 'assertion')} failed"
     elif broken:
         headline = "A promise was broken"
+    elif result.problem_count:
+        headline = "Not all could be checked"
     elif result.assertions:
         held = len(result.assertions)
         headline = {1: "The assertion held", 2: "Both assertions held"}.get(held, f"All {held} assertions held")
@@ -44,7 +46,12 @@ def verdict(result: Result) -> Verdict:
     promises = listed(broken) or (
         "Nothing lost, doubled, missed or diverged" if result.acked else "So nothing could be lost"
     )
-    return Verdict(bool(result.acked) and not failed and not broken, headline, promises, list(_cautions(result)))
+    return Verdict(
+        held=not failed and not broken and not result.problem_count and bool(result.acked or not result.sent),
+        headline=headline,
+        promises=promises,
+        cautions=list(_cautions(result)),
+    )
 
 
 def _broken(result: Result) -> list[str]:
@@ -84,9 +91,10 @@ def _cautions(result: Result) -> list[str]:
 
 
 def found_by(asserted: Asserted) -> str:
-    """What an assertion found, in the unit it was written in."""
+    """What an assertion found, in the unit it was written in; "nothing" where nothing was counted."""
     unit = re.search(r"(?<=\d)\s*(ms|s|%)$", asserted.text.strip())
     if asserted.value is None:
         return "nothing"
-    value = figures.plain(asserted.value) if asserted.value.is_integer() else figures.number(asserted.value)
+    is_whole = float(asserted.value).is_integer()
+    value = figures.plain(asserted.value) if is_whole else figures.number(asserted.value)
     return f"{value} {unit[1]}" if unit else value
