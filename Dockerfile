@@ -16,6 +16,7 @@ COPY package.json package-lock.json .npmrc ./
 COPY web-client-types/package.json web-client-types/
 COPY server/web/package.json server/web/
 COPY tests/sdk/package.json tests/sdk/
+COPY bench/sdk/package.json bench/sdk/
 RUN npm ci --workspace web-client-types --workspace server/web
 COPY web-client-types web-client-types
 COPY server/web server/web

@@ -3,7 +3,7 @@
 .NOTPARALLEL:
 .SUFFIXES:
 
-# For `serve`, `bench`, `micro`, `chaos`, `soak` and `simulate`: make serve ARGS="--port 3000"
+# For `serve`, `bench`, `sdk-bots`, `micro`, `chaos`, `soak` and `simulate`: make serve ARGS="--port 3000"
 ARGS ?=
 # For `test`: make test TESTS=tests/core
 TESTS ?= tests
@@ -21,7 +21,7 @@ FAST_TESTS := $(wildcard tests/architecture tests/contracts tests/core tests/roo
 COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: serve test check chaos soak simulate bench peers micro types audit lock clean
+.PHONY: serve test check chaos soak simulate bench peers sdk-bots micro types audit lock clean
 
 serve: $(PROJECT) $(PAGE)
 	@exec .venv/bin/holdfast serve $(ARGS)
@@ -47,6 +47,10 @@ soak: $(PROJECT)
 # Holdfast beside its peers, about 20 minutes; some of it: make bench ARGS="load --peers colyseus-memory"
 bench: $(PROJECT) $(COLYSEUS) $(SOCKETIO)
 	@.venv/bin/python -m bench $(ARGS)
+
+# Real SDK clients, beside the bots: make sdk-bots ARGS="--clients 200 --kill-every 5"
+sdk-bots: $(PROJECT) $(NODE_MODULES)
+	@.venv/bin/python -m bench.sdk $(ARGS)
 
 # Times of the pieces of an action; the tests hold what they do, by counting.
 micro: $(PROJECT)
@@ -83,7 +87,7 @@ lock: $(PACKAGES)
 # The data in .holdfast/ is not ours to clean.
 clean:
 	@rm -rf .venv .setup node_modules server/web/node_modules web-client-types/node_modules tests/sdk/node_modules
-	@rm -rf bench/peers/colyseus/node_modules bench/peers/socketio/.venv
+	@rm -rf bench/sdk/node_modules bench/peers/colyseus/node_modules bench/peers/socketio/.venv
 	@rm -rf server/web/dist web-client-types/dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(PACKAGES): requirements.lock

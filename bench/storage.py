@@ -235,6 +235,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--seconds", type=float, default=5, help="of each group size (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = parser.parse_args(argv)
+    # First, while nothing has been freed that a room could use again.
+    memory = _memory()
     with tempfile.TemporaryDirectory(prefix="holdfast-bench-", ignore_cleanup_errors=True) as folder:
         pair = asyncio.run(start_embedded(Path(folder), lambda words: None))
         try:
@@ -245,7 +247,7 @@ def main(argv: Sequence[str]) -> int:
     if given.json:
         print(msgspec.json.encode({"postgres": written, "redis": shown}).decode())
     else:
-        print(_told(written), _told_of(shown), _frames() + "\n" + _memory(), sep="\n\n")
+        print(_told(written), _told_of(shown), _frames() + "\n" + memory, sep="\n\n")
     return 0
 
 
