@@ -12,4 +12,5 @@ Benchmarks: the server as it is installed, under load from another process. They
     parts/       the questions, one module each     journal      whether what was acked was committed
     ratios, comparison, budget                      what several runs say together
     progress, tables, report                        and how it is told
+    crowd        many connections that mostly keep still, for `idle`
 """

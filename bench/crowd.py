@@ -132,7 +132,7 @@ async def _obey(url: str, crowd: Crowd, pipe: Connection) -> None:
     # In a thread, for the members' pings have to be answered meanwhile.
     while (order := await asyncio.to_thread(pipe.recv)) is not None:
         if isinstance(order, Grow):
-            await _grow(url, crowd, rooms, members, order.to)
+            await grow(url, crowd, rooms, members, order.to)
             pipe.send(len(members))
         else:
             pipe.send(await _play(crowd.room, members[: order.members], order))
@@ -143,7 +143,8 @@ async def _obey(url: str, crowd: Crowd, pipe: Connection) -> None:
         member.wire.disconnect()
 
 
-async def _grow(url: str, crowd: Crowd, rooms: list[str], members: list[Member], to: int) -> None:
+async def grow(url: str, crowd: Crowd, rooms: list[str], members: list[Member], to: int) -> None:
+    """Add members until there are `to`, and to `rooms` their ids as they are made."""
     https = [await Http(url).open() for _ in range(JOINING_AT_ONCE)]
     while len(rooms) < crowd.rooms and len(members) < to:
         members.append(await _join(url, https[0], f"create/{crowd.room}", rooms))

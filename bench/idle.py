@@ -161,11 +161,15 @@ def _ask(pipe: Connection, order: Grow | Play, quiet_s: float = QUIET_S) -> tupl
 
 def _memory(server: Served) -> Memory:
     of_process = psutil.Process(server.pid).memory_full_info()
-    own = _kib_of(Path(f"/proc/{server.pid}/smaps_rollup"), "Anonymous:")
     tcp = next(line for line in Path("/proc/net/sockstat").read_text().splitlines() if line.startswith("TCP:"))
     slabs = _kib_of(Path("/proc/meminfo"), "SUnreclaim:")
     buffers = int(tcp.split()[-1]) * resource.getpagesize()
-    return Memory(own * 1024, of_process.uss, of_process.pss, of_process.rss, buffers, slabs * 1024)
+    return Memory(own_bytes(server.pid), of_process.uss, of_process.pss, of_process.rss, buffers, slabs * 1024)
+
+
+def own_bytes(pid: int) -> int:
+    """All that a process has allocated and touched."""
+    return _kib_of(Path(f"/proc/{pid}/smaps_rollup"), "Anonymous:") * 1024
 
 
 def _kib_of(file: Path, name: str) -> int:

@@ -2,7 +2,6 @@
 Report: a comparison as one page that needs nothing else, in the style of the bots' own.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from xml.etree.ElementTree import Element
 
@@ -12,15 +11,14 @@ from bench.budget import verdicts
 from bench.comparison import Comparison, Row, rows
 from bench.ratios import Middle, Verdict
 from bench.subjects import OURS, SUBJECTS
-from bench.tables import middle, number
-from server.tools.bots import figures
-from server.tools.bots.html import page, section, table
+from bench.tables import middle
+from server.tools.bots import figures, plots
+from server.tools.bots.html import fact_list, machine_facts, page, section, table
 from server.tools.bots.markup import element
+from server.tools.bots.plots import Ratio
 
 #: Rows whose ratios are drawn.
 _DRAWN = ("server CPU an action", "both an action", "ack p50", "ack p99", "memory of a connection playing")
-_LOW, _HIGH = 1 / 16, 4.0
-_TICKS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0)
 
 
 def render(found: Comparison) -> str:
@@ -96,7 +94,7 @@ def _ratios(table_rows: Sequence[Row], peers: Sequence[str]) -> list[Element]:
         for row in shown
     )
     drawn = [_plot(row) for row in shown if row.name in _DRAWN]
-    return [*drawn, table(("", *(SUBJECTS[peer].title for peer in peers)), cells)]
+    return [*drawn, table(("", *(SUBJECTS[peer].title for peer in peers)), cells, "wide")]
 
 
 def _values(table_rows: Sequence[Row], names: Sequence[str]) -> Element:
@@ -104,34 +102,16 @@ def _values(table_rows: Sequence[Row], names: Sequence[str]) -> Element:
         (f"{row.name}, {row.unit}" if row.unit else row.name, *(_cell(row.values.get(name)) for name in names))
         for row in table_rows
     )
-    return table(("", *(SUBJECTS[name].title for name in names)), cells)
+    return table(("", *(SUBJECTS[name].title for name in names)), cells, "wide")
 
 
 def _plot(row: Row) -> Element:
-    """One line a peer from the lowest ratio to the highest, its median a dot, on a scale of halves and doubles."""
-    parts = []
-    for value in _TICKS:
-        x = _percent(_share(value))
-        parts.append(element("line", x1=x, x2=x, y1="0", y2="100%", class_="base" if value == 1 else "grid"))
-        parts.append(element("text", number(value), x=x, y="100%", dy="1.6em", text_anchor="middle"))
-    for place, (peer, ratio) in enumerate(row.ratios.items()):
-        y = _percent((place + 0.65) / len(row.ratios))
-        low, high = (_share(value) * 1000 for value in (ratio.low, ratio.high))
-        line = element("path", d=f"M{low:.5g},0L{high:.5g},0", class_="line tone-ack")
-        flat = element("svg", line, viewBox="0 0 1000 1", preserveAspectRatio="none", width="100%", height="1", y=y)
-        name = element("text", f"{SUBJECTS[peer].title}: {middle(ratio)}", x="0", y=y, dy="-0.7em")
-        dot = element("circle", cx=_percent(_share(ratio.median)), cy=y, r="4", class_="tone-ack")
-        parts += [flat, name, dot]
-    return element(
-        "figure",
-        element(
-            "figcaption",
-            element("strong", f"{row.name}, ours by theirs"),
-            element("span", "left is less for ours", class_="unit"),
-        ),
-        element("svg", *parts, role="img", aria_label=f"{row.name}, ours by theirs"),
-        class_="plot",
-    )
+    found = [
+        Ratio(SUBJECTS[peer].title, ratio.median, ratio.low, ratio.high, middle(ratio))
+        for peer, ratio in row.ratios.items()
+        if ratio.low > 0
+    ]
+    return plots.ratios(f"{row.name}, ours by theirs", "left is less for ours", found)
 
 
 def _series(found: Comparison) -> Element:
@@ -159,19 +139,7 @@ def _commit(found: Comparison) -> Element:
 
 
 def _machine(found: Comparison) -> Element:
-    machine, fsync = found.machine, found.machine.fsync_ms
-    facts = {
-        "Processor": machine.cpu,
-        "Cores": str(machine.cores),
-        "Memory": figures.memory(machine.memory_bytes),
-        "System": machine.kernel,
-        "Python": machine.python,
-        "Disk, fsync": f"p50 {number(fsync.p50)}, p99 {number(fsync.p99)} ms" if fsync else figures.NOTHING,
-        "Took": figures.duration(found.seconds),
-        **machine.versions,
-    }
-    lines = (element("div", element("dt", name), element("dd", value)) for name, value in facts.items())
-    return element("dl", *lines, class_="facts")
+    return fact_list("The machine", {**machine_facts(found.machine), "Took": figures.duration(found.seconds)})
 
 
 def _raw(found: Comparison) -> Element:
@@ -185,13 +153,3 @@ def _of(values: Iterable[float]) -> Middle | None:
 
 def _cell(value: Middle | None) -> str:
     return figures.NOTHING if value is None else middle(value)
-
-
-def _share(ratio: float) -> float:
-    """Where a ratio is from left to right; what lies outside is at the edge."""
-    at = min(max(ratio, _LOW), _HIGH)
-    return math.log(at / _LOW) / math.log(_HIGH / _LOW)
-
-
-def _percent(share: float) -> str:
-    return f"{share * 100:.5g}%"

@@ -1,5 +1,5 @@
 """
-Stage: a `game` room with its players, as a node has it, without a network and without a database; and its journal.
+Stage: a room (of `game`, as a rule) with its players as a node has it, without a network and a database; its journal.
 
 Everything is the server's own: the room, its rules, its sequences, gate and history. What a runner does with a room is
 done here by hand, and PostgreSQL is taken at its word.
@@ -21,6 +21,7 @@ from server.core.journal import Entry
 from server.core.link import Link
 from server.core.membership import Membership, Player
 from server.core.room import Room, RoomLimits
+from server.rooms.base import Room as Rules
 from server.rooms.game import Game
 
 #: None of its bytes, as msgpack writes it, looks like the mark of a 64-bit integer (see `pack`).
@@ -52,14 +53,14 @@ class Deaf(Link):
 class Stage:
     """A room whose `players` are live, with everything durable and shown."""
 
-    def __init__(self, players: int) -> None:
+    def __init__(self, players: int, game: type[Rules] = Game) -> None:
         self.random = Random(7)
         self.journal: list[Entry] = []
         self.links: list[Deaf] = []
         self._asked: list[int] = [0] * players
         self._turn = 0
         history = History(0, 1, HISTORY_ENTRIES_MAX, HISTORY_BYTES_MAX)
-        self.room = Room(new_id(self.random), 1, Game(), history, UNPACED)
+        self.room = Room(new_id(self.random), 1, game(), history, UNPACED)
         self.room.create({"seed": 1}, NOW_MS, self.random)
         for _ in range(players):
             self.join()

@@ -127,7 +127,7 @@ PENDING_ACTIONS_MAX = 10_000
 #: What a room holds until it may be shown; past it, who asks for an answer once more is closed 4010.
 HELD_MAX = 20_000
 #: Rows and bytes of one flush.
-FLUSH_ROWS_MAX = 512
+FLUSH_ROWS_MAX = 2_048
 FLUSH_BYTES_MAX = 4 * 1024 * 1024
 #: Journal entries a room keeps in memory for resumes.
 HISTORY_ENTRIES_MAX = 2_048
@@ -146,8 +146,12 @@ LOOK_UPS_AT_ONCE = 2
 LOOK_UPS_MAX = 1_000
 #: Actions between two snapshots in the table.
 SNAPSHOT_EVERY = 5_000
+#: For so many seats: a snapshot holds all sessions, and a room of four times as many waits for it four times as long.
+SNAPSHOT_SEATS = 250
 #: How long a room without sessions stays active.
 ROOM_LINGER_S = 30.0
+#: Areas of interest that a room remembers the chunks of.
+AREAS_MAX = 4_096
 #: Between two deltas of a room.
 PATCH_RATE_MS = 50
 #: The age of an unsent durable change at which a room sends at once.

@@ -64,5 +64,22 @@ class CounterState(Tree, frozen=True, kw_only=True):
     last: str | None = None
 
 
+class WalkerState(Tree, frozen=True, kw_only=True):
+    """A session on the plaza."""
+
+    name: str
+    x: int
+    y: int
+    connected: bool
+
+
+class PlazaState(Tree, frozen=True, kw_only=True):
+    """The `plaza` room, as far as a client gets it: of `players`, by session, those in the nine chunks around it."""
+
+    width: int
+    height: int
+    players: dict[str, WalkerState]
+
+
 #: The contract of each room's state, by the room's name.
-STATES: dict[str, type[Tree]] = {"game": GameState, "counter": CounterState}
+STATES: dict[str, type[Tree]] = {"game": GameState, "counter": CounterState, "plaza": PlazaState}

@@ -5,10 +5,25 @@ What a game developer imports.
 """
 
 from contracts.message import Intent
+from server.core.interest import Interest
 from server.core.permissions import ACT, CHAT
 from server.core.reject import Reject, illegal
 from server.core.state import Grid, Map, State, Volatile
 from server.core.step import Step
 from server.rooms.base import Room, handles
 
-__all__ = ["ACT", "CHAT", "Grid", "Intent", "Map", "Reject", "Room", "State", "Step", "Volatile", "handles", "illegal"]
+__all__ = [
+    "ACT",
+    "CHAT",
+    "Grid",
+    "Intent",
+    "Interest",
+    "Map",
+    "Reject",
+    "Room",
+    "State",
+    "Step",
+    "Volatile",
+    "handles",
+    "illegal",
+]

@@ -6,13 +6,14 @@ from importlib.metadata import entry_points
 from server.rooms.base import Room
 from server.rooms.counter import Counter
 from server.rooms.game import Game
+from server.rooms.plaza import Plaza
 
 GROUP = "holdfast.rooms"
 
 
 def known_games() -> Mapping[str, type[Room]]:
     """Each game by its name. Raises TypeError for an entry point that is no room."""
-    games: dict[str, type[Room]] = {game.name: game for game in (Game, Counter)}
+    games: dict[str, type[Room]] = {game.name: game for game in (Game, Counter, Plaza)}
     for entry_point in entry_points(group=GROUP):
         game = entry_point.load()
         if not (isinstance(game, type) and issubclass(game, Room) and game.name):

@@ -86,7 +86,7 @@ class Actions:
                 character=None if character is None else _move(character, step),
             )
             emitted = tuple(event.emitted() for event in step.events)
-            self._output.apply(Change(step.room_seq, self.epoch, patch, emitted, entry.size_bytes()))
+            self._output.apply(Change(step.room_seq, self.epoch, patch, emitted, entry.size_bytes(), entry.patch))
         except Exception as error:
             self.bug = error
             return Reject(RejectCode.INTERNAL, "the room failed at this step")

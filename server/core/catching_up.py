@@ -15,17 +15,19 @@ If it is too much, or cannot be had, a snapshot.
 Whatever leads to live ends with the volatile values of now: they have no roomSeq to go on from.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from contracts import PROTOCOL_VERSION, limits
 from contracts.codes import CloseCode
 from contracts.events import HandshakeAck, ResumeAck, Snapshot, VolatileDelta
 from contracts.intents import Resume
+from contracts.message import Tree
 from server.core import answers
 from server.core.colyseus.frames import header
 from server.core.colyseus.pack import pack
 from server.core.effects import Conflated, Recall, Returned
 from server.core.history import Change
+from server.core.interest import Area
 from server.core.link import Asked, Link, Stage
 from server.core.output import Output
 from server.core.permissions import permissions_of
@@ -51,6 +53,9 @@ class CatchingUp:
 
     def greet(self, link: Link, seat: Seat, now_ms: int) -> None:
         """The link's join byte arrived."""
+        self._greet(link, seat, self._now(now_ms))
+
+    def _greet(self, link: Link, seat: Seat, now: "_Now") -> None:
         member = seat.member
         handshake = answers.greeting(
             HandshakeAck(
@@ -63,18 +68,17 @@ class CatchingUp:
                 permissions=list(permissions_of(member.player.role)),
                 intent_rate=self._limits.intent_rate,
                 intent_burst=self._limits.intent_burst,
-                server_time=float(now_ms),
+                server_time=float(now.now_ms),
                 heartbeat_ms=_HEARTBEAT_MS,
             )
         )
         if not link.is_return:
             # Its session began with its join, and so did what it is told.
-            now = self._now(now_ms)
-            self._output.welcome(link, [handshake, *now.whole(), *now.events(seat, seat.joined_seq - 1)])
+            self._output.welcome(link, [handshake, *now.whole(seat), *now.events(seat, seat.joined_seq - 1)])
         elif member.resumes:
             self._output.greet(link, handshake, _RESUME_MS)
         else:
-            self._output.welcome(link, [handshake, *self._now(now_ms).whole()], Returned("snapshot"))
+            self._output.welcome(link, [handshake, *now.whole(seat)], Returned("snapshot"))
 
     def _now(self, now_ms: int) -> "_Now":
         return _Now(self._rules, self._output, now_ms)
@@ -94,24 +98,29 @@ class CatchingUp:
         if link.stage is Stage.LAGGING:
             link.asked = asked
         else:
-            self._take_up(link, seat, asked, now_ms)
+            self._take_up(link, seat, asked, self._now(now_ms))
 
     def wait_no_longer(self, link: Link, seat: Seat, now_ms: int) -> None:
         """Nothing was said by `resume_by_ms`, or too often; whatever it waited for, it gets a snapshot."""
-        self._answer(link, seat, Asked(0, None, self._said(link)), self._now(now_ms))
+        self._give_whole(link, seat, self._now(now_ms))
 
-    def start_over(self, link: Link, seat: Seat, now_ms: int) -> None:
-        """The room was rebuilt under the link: whatever it was owed, it is the room as it is now."""
-        if not link.is_greeted:
-            self.greet(link, seat, now_ms)
-        elif link.stage is Stage.LAGGING:
-            # Where it stands is durable: it is caught up from there when it has read.
-            if link.drain_by_ms is None:
-                self.conflate(link, seat, now_ms)
-        elif link.asked is not None or link.is_resuming:
-            self.wait_no_longer(link, seat, now_ms)
-        elif link.resume_by_ms is None or link.stage is Stage.LIVE:
-            self._output.welcome(link, self._now(now_ms).whole())
+    def _give_whole(self, link: Link, seat: Seat, now: "_Now") -> None:
+        self._answer(link, seat, Asked(0, None, self._said(link)), now)
+
+    def start_over(self, links: Iterable[tuple[Link, Seat]], now_ms: int) -> None:
+        """The room was rebuilt under the links: whatever each was owed, it is the room as it is now."""
+        now = self._now(now_ms)
+        for link, seat in links:
+            if not link.is_greeted:
+                self._greet(link, seat, now)
+            elif link.stage is Stage.LAGGING:
+                # Where it stands is durable: it is caught up from there when it has read.
+                if link.drain_by_ms is None:
+                    self._conflate(link, seat, now)
+            elif link.asked is not None or link.is_resuming:
+                self._give_whole(link, seat, now)
+            elif link.resume_by_ms is None or link.stage is Stage.LIVE:
+                self._output.welcome(link, now.whole(seat))
 
     def recalled(self, question: Recall, before: Sequence[Change] | None, now_ms: int) -> None:
         """The journal's answer, up to where the history begins by now; None if it is not to be had."""
@@ -126,13 +135,13 @@ class CatchingUp:
         self._output.trim()
         self._recall()
 
-    def _take_up(self, link: Link, seat: Seat, asked: Asked, now_ms: int) -> None:
+    def _take_up(self, link: Link, seat: Seat, asked: Asked, now: "_Now") -> None:
         if self._is_worth_a_recall(seat, asked):
             self._output.pause(link)
             link.asked = asked
             self._recall()
         else:
-            self._answer(link, seat, asked, self._now(now_ms))
+            self._answer(link, seat, asked, now)
 
     def _recall(self) -> None:
         """Ask the journal as far back as anyone who waits, unless it is being asked: then they come next."""
@@ -157,7 +166,7 @@ class CatchingUp:
         room_seq = output.applied_seq
         epoch = output.history.epoch_at(room_seq)
         ack = ResumeAck(room_seq=room_seq, epoch=epoch, last_seq=seat.sequence.last, recovered=recovered)
-        frames = now.missed(seat, asked.room_seq, asked.room_seq) if recovered else now.whole()
+        frames = now.missed(seat, asked.room_seq, asked.room_seq) if recovered else now.whole(seat)
         returned = Returned("delta" if recovered else "snapshot") if asked.is_return else None
         link.is_resuming = True
         output.welcome(link, [answers.greeting(ack), *frames], returned)
@@ -191,16 +200,19 @@ class CatchingUp:
 
     def conflate(self, link: Link, seat: Seat, now_ms: int) -> None:
         """A lagging link has read what waited in its socket: what it missed meanwhile, or the resume it asked for."""
-        lag, now = link.lag, self._now(now_ms)
+        self._conflate(link, seat, self._now(now_ms))
+
+    def _conflate(self, link: Link, seat: Seat, now: "_Now") -> None:
+        lag = link.lag
         assert lag is not None
         if link.asked is not None:
-            self._take_up(link, seat, link.asked, now_ms)
+            self._take_up(link, seat, link.asked, now)
         elif self._output.history.reaches(lag.told_seq, None):
             is_behind = lag.told_seq < self._output.applied_seq
             frames = now.missed(seat, lag.told_seq, lag.heard_seq)
             self._output.welcome(link, frames, Conflated() if is_behind else None)
         else:
-            self._output.welcome(link, now.whole(), Conflated())
+            self._output.welcome(link, now.whole(seat), Conflated())
 
 
 class _Now:
@@ -209,29 +221,32 @@ class _Now:
     def __init__(self, rules: Rules, output: Output, now_ms: int) -> None:
         self._rules = rules
         self._output = output
-        self._now_ms = now_ms
-        self._whole: list[bytes] | None = None
-        #: By where they begin.
-        self._deltas: dict[int, bytes] = {}
+        self.now_ms = now_ms
+        self._plain: Tree | None = None
+        #: By area; None is where everyone gets all.
+        self._whole: dict[Area | None, list[bytes]] = {}
+        #: By where they begin, and area.
+        self._deltas: dict[tuple[int, Area | None], bytes] = {}
 
-    def whole(self) -> list[bytes]:
+    def whole(self, seat: Seat) -> list[bytes]:
         """The snapshot, and the volatile values beside it."""
-        if self._whole is None:
+        area = self._area(seat)
+        if area not in self._whole:
             snapshot = Snapshot(
                 room_seq=self._output.applied_seq,
                 epoch=self._output.history.epoch_at(self._output.applied_seq),
                 tick=0,
-                state=plain(self._rules.state),
-                server_time=float(self._now_ms),
+                state=self._state(area),
+                server_time=float(self.now_ms),
             )
-            self._whole = [_STATE + pack(snapshot), *self._volatile()]
-        return self._whole
+            self._whole[area] = [_STATE + pack(snapshot), *self._volatile()]
+        return self._whole[area]
 
     def missed(self, seat: Seat, told_seq: int, heard_seq: int) -> list[bytes]:
         """The durable events after `heard_seq`, in order, then the delta from `told_seq` that covers them, if any."""
         room_seq = self._output.applied_seq
         events = self.events(seat, heard_seq)
-        delta = [self._delta(told_seq)] if told_seq < room_seq else []
+        delta = [self._delta(told_seq, self._area(seat))] if told_seq < room_seq else []
         return [*events, *delta, *self._volatile()]
 
     def events(self, seat: Seat, after: int) -> Iterator[bytes]:
@@ -242,11 +257,28 @@ class _Now:
                 if emitted.to is None or seat.session_id in emitted.to:
                     yield emitted.frame
 
-    def _delta(self, base_seq: int) -> bytes:
-        if base_seq not in self._deltas:
+    def _delta(self, base_seq: int, area: Area | None) -> bytes:
+        if (base_seq, area) not in self._deltas:
             room_seq = self._output.applied_seq
-            self._deltas[base_seq] = self._output.delta(base_seq, room_seq, float(self._now_ms))
-        return self._deltas[base_seq]
+            patches = self._output.history.patches(base_seq, room_seq)
+            if area is not None:
+                assert self._output.chart is not None
+                patches = self._output.chart.anew(self._state(area), patches)
+            self._deltas[base_seq, area] = self._output.delta(base_seq, room_seq, patches, float(self.now_ms))
+        return self._deltas[base_seq, area]
+
+    def _area(self, seat: Seat) -> Area | None:
+        chart = self._output.chart
+        return None if chart is None else chart.area_of(self._tree(), seat.session_id)
+
+    def _state(self, area: Area | None) -> Tree:
+        chart = self._output.chart
+        return self._tree() if chart is None or area is None else chart.restricted(self._tree(), area)
+
+    def _tree(self) -> Tree:
+        if self._plain is None:
+            self._plain = plain(self._rules.state)
+        return self._plain
 
     def _volatile(self) -> list[bytes]:
         values = volatile_values(self._rules.state)

@@ -3,6 +3,9 @@ History: the newest changes of a room in memory, from which deltas and resumes a
 
 It begins after `base_seq` and goes up to the last action applied. Past its bounds (entries, bytes)
 the oldest go first; what is older is to be had from the journal, and may be put before it again (`recall`).
+
+What has been sent is of interest only to who missed it, and a room remembers thousands: their patches are kept as the
+JSON that the journal has, a fifth of what their trees weigh.
 """
 
 from collections import deque
@@ -23,12 +26,25 @@ class Emitted(msgspec.Struct, frozen=True):
     to: tuple[str, ...] | None = None
 
 
-class Change(msgspec.Struct, frozen=True):
+class Change(msgspec.Struct, gc=False):
+    """An action as it is remembered. `gc`: there are no cycles in patches, and nobody need look for any."""
+
     room_seq: int
     epoch: int
-    patch: Patch | None
+    #: The patch while it is made and sent; None without one, and once it is packed.
+    tree: Patch | None
     emitted: tuple[Emitted, ...]
     size_bytes: int
+    #: The patch in JSON. A change that has none cannot be packed.
+    packed: bytes | None = None
+
+    @property
+    def patch(self) -> Patch | None:
+        """Not to be changed."""
+        if self.tree is None and self.packed is not None:
+            patch: Patch = msgspec.json.decode(self.packed)
+            return patch
+        return self.tree
 
 
 class History:
@@ -41,6 +57,8 @@ class History:
         self._bytes_max = bytes_max
         self._bytes = 0
         self._changes: deque[Change] = deque()
+        #: Up to where they are packed.
+        self._packed_seq = base_seq
 
     def append(self, change: Change) -> None:
         assert change.room_seq == self.last_seq + 1, "a room's sequence has no gaps"
@@ -49,7 +67,12 @@ class History:
         self.last_seq = change.room_seq
 
     def trim(self, keep_after: int) -> None:
-        """Drop the oldest changes while a bound is passed, but none after `keep_after`: those are still to be sent."""
+        """Pack all, drop the oldest while a bound is passed; none after `keep_after`: those are still to be sent."""
+        if keep_after > self._packed_seq:
+            for change in self.between(self._packed_seq, keep_after):
+                if change.packed is not None:
+                    change.tree = None
+            self._packed_seq = keep_after
         while len(self._changes) > self._entries_max or self._bytes > self._bytes_max:
             if self.base_seq >= keep_after:
                 return
@@ -62,6 +85,7 @@ class History:
         while self._changes and self._changes[-1].room_seq > room_seq:
             self._bytes -= self._changes.pop().size_bytes
             self.last_seq -= 1
+        self._packed_seq = min(self._packed_seq, room_seq)
 
     def recall(self, before: Sequence[Change]) -> bool:
         """
@@ -99,7 +123,8 @@ class History:
 
     def patches(self, after: int, up_to: int) -> list[Patch]:
         """The merge patches that lead from `after` to `up_to`, as few as possible."""
-        return compose(change.patch for change in self.between(after, up_to) if change.patch is not None)
+        patches = (change.tree or change.patch for change in self.between(after, up_to))
+        return compose(patch for patch in patches if patch is not None)
 
     def _at(self, room_seq: int) -> Change:
         return self._changes[room_seq - self.base_seq - 1]

@@ -26,7 +26,7 @@ from server.core.reading import read, readable_seq
 from server.core.reject import Reject
 from server.core.rules import Handler, Rules
 from server.core.seats import RoomLimits, Seat
-from server.core.sequence import Applied, Look, Refused
+from server.core.sequence import Look, Refused
 
 if TYPE_CHECKING:
     from random import Random
@@ -136,7 +136,7 @@ class Intake:
             self._output.answer(link, answers.reject(seq, verdict, request_id), seq, request_id, True)
             return verdict.code
         room_seq = self._output.applied_seq
-        seat.sequence.settle(seq, Applied(room_seq))
+        seat.sequence.applied(seq, room_seq)
         self._output.answer(link, answers.ack(seq, room_seq, False, request_id), seq, request_id, True)
         return APPLIED
 

@@ -21,12 +21,15 @@ import msgspec
 
 from contracts import limits
 from contracts.events import Delta, VolatileDelta
+from server.core.areas import Areas
 from server.core.colyseus.frames import header
 from server.core.colyseus.pack import pack
 from server.core.effects import Close, Conflated, Effect, LookUp, Recall, Returned, Send
 from server.core.gate import Gate
 from server.core.history import Change, Emitted, History, Patch
+from server.core.interest import Chart
 from server.core.link import Lag, Link, Stage
+from server.core.state import State, plain
 
 _STATE_DELTA = header(Delta.TYPE)
 _CLOSED = Stage.CLOSED  # looked up once: an enum's members are slow to find
@@ -82,16 +85,21 @@ Held = _Answer | Answered | _Greeting | _Welcome | Farewell | _Volatile | Emitte
 
 
 class Output:
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, chart: Chart | None = None) -> None:
         self.history = history
+        #: By which clients get the parts of the state around them; None where everyone gets all.
+        self.chart = chart
+        self._areas = None if chart is None else Areas(chart)
         self.restart()
         self._gate: Gate[Held] = Gate()
         self._at_once: list[Effect] = []
         self._live: dict[str, Link] = {}
 
-    def restart(self) -> None:
-        """The history was read from the journal: all in it is durable, and nobody is owed a delta of it."""
+    def restart(self, state: State | None = None) -> None:
+        """The history was read from the journal, to `state`: all is durable, and nobody is owed a delta of it."""
         self.applied_seq = self.durable_seq = self._shown_seq = self._sent_seq = self.history.last_seq
+        if self._areas is not None and state is not None:
+            self._areas.restart(plain(state))
 
     @property
     def has_unsent(self) -> bool:
@@ -295,22 +303,24 @@ class Output:
             return []
         self._sent_seq = room_seq
         effects: list[Effect] = []
-        if self._live:
-            effects.append(Send(self.live, self.delta(base_seq, room_seq, server_time)))
+        if self._areas is not None:
+            changes = self.history.between(base_seq, room_seq)
+            effects += self._areas.deltas(self._delta(base_seq, room_seq, [], server_time), changes, self._live)
+        elif self._live:
+            patches = self.history.patches(base_seq, room_seq)
+            effects.append(Send(self.live, self.delta(base_seq, room_seq, patches, server_time)))
         self.history.trim(room_seq)
         return effects
 
-    def delta(self, base_seq: int, room_seq: int, server_time: float) -> bytes:
-        """The frame that leads from one roomSeq to another; the history must reach the first."""
-        delta = Delta(
-            base_seq=base_seq,
-            room_seq=room_seq,
-            epoch=self.history.epoch_at(room_seq),
-            tick=0,
-            patches=self.history.patches(base_seq, room_seq),
-            server_time=server_time,
+    def delta(self, base_seq: int, room_seq: int, patches: list[Patch], server_time: float) -> bytes:
+        """The frame that leads from one roomSeq to another, by `patches`."""
+        return _STATE_DELTA + pack(self._delta(base_seq, room_seq, patches, server_time))
+
+    def _delta(self, base_seq: int, room_seq: int, patches: list[Patch], server_time: float) -> Delta:
+        epoch = self.history.epoch_at(room_seq)
+        return Delta(
+            base_seq=base_seq, room_seq=room_seq, epoch=epoch, tick=0, patches=patches, server_time=server_time
         )
-        return _STATE_DELTA + pack(delta)
 
     def _go_live(self, link: Link, room_seq: int) -> None:
         assert link.seat is not None

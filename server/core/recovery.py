@@ -116,8 +116,9 @@ class Recovery:
         for entry in entries:
             _note(self._room, entry, self._now_ms)
             change = change_of(entry)
-            if change.patch is not None:
-                apply_in_place(tree, change.patch)
+            patch = change.patch
+            if patch is not None:
+                apply_in_place(tree, patch)
             history.append(change)
         history.trim(history.last_seq)
         return self
@@ -130,15 +131,15 @@ class Recovery:
         """
         rules = self._room.rules
         rules.state = load(type(rules.state), self._tree)
-        self._room.output.restart()
+        self._room.output.restart(rules.state)
         return self._room
 
 
 def change_of(entry: Entry) -> Change:
     """An entry as histories keep it."""
-    patch = None if entry.patch is None else msgspec.json.decode(entry.patch)
     events = [] if entry.events is None else msgspec.json.decode(entry.events, type=list[EventRecord])
-    return Change(entry.room_seq, entry.epoch, patch, tuple(event.emitted() for event in events), entry.size_bytes())
+    emitted = tuple(event.emitted() for event in events)
+    return Change(entry.room_seq, entry.epoch, None, emitted, entry.size_bytes(), entry.patch)
 
 
 def _note(room: Room, entry: Entry, now_ms: int) -> None:

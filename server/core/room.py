@@ -62,7 +62,8 @@ class Room:
         self.rules = rules
         self.limits = room_limits
         self.seats = Seats(rules.max_clients)
-        self.output = Output(history)
+        interest = rules.interest
+        self.output = Output(history, None if interest is None else interest.chart(type(rules.state)))
         #: Why no next intent is taken now (overload, drain); None when they are.
         self.refusal: Reject | None = None
         #: What a step raised; the room is broken from then on.
@@ -116,9 +117,8 @@ class Room:
 
     def adopt(self, old: "Room", now_ms: int, random: "Random") -> None:
         """Rebuilt from the journal, go on in the place of `old`, which stands still: everyone gets a snapshot."""
-        for link, seat in rollback.adopt(self, old):
-            if link.stage is not Stage.OPENED:
-                self._catching_up.start_over(link, seat, now_ms)
+        kept = rollback.adopt(self, old)
+        self._catching_up.start_over([each for each in kept if each[0].stage is not Stage.OPENED], now_ms)
         self.drop_unconnected(now_ms, random)
 
     # -- sessions -------------------------------------------------------------------------------------------------

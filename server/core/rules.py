@@ -7,6 +7,7 @@ import msgspec
 
 from contracts.message import Intent
 from server.core.forms import Forms
+from server.core.interest import Interest
 from server.core.reject import Reject
 from server.core.state import State
 from server.core.step import Step
@@ -30,6 +31,8 @@ class Rules(Protocol):
     #: Seats of one room.
     max_clients: ClassVar[int]
     takes_characters: ClassVar[bool]
+    #: What clients get of the state by where they are in it; None is all of it.
+    interest: ClassVar[Interest | None]
     handlers: ClassVar[Mapping[str, Handler]]
     forms: ClassVar[Forms]
     state: State

@@ -43,7 +43,7 @@ class Look(Enum):
 class IntentSequence:
     """`last` is the highest number that has an outcome; those of the newest `outcomes_max` numbers are remembered."""
 
-    __slots__ = ("_outcomes_max", "_refused", "_room_seqs", "last")
+    __slots__ = ("_forget_at", "_outcomes_max", "_refused", "_room_seqs", "last")
 
     def __init__(self, outcomes_max: int, last: int = 0, outcomes: Mapping[int, Outcome] | None = None) -> None:
         """`outcomes` in the order of their numbers."""
@@ -52,6 +52,7 @@ class IntentSequence:
         self._room_seqs = array("q")
         self._refused: dict[int, Refused] = {}
         self.last = min(outcomes) - 1 if outcomes else last
+        self._forget_at = self.last + 2 * outcomes_max
         for seq, outcome in (outcomes or {}).items():
             self.skip_to(seq - 1)
             self.settle(seq, outcome)
@@ -69,19 +70,25 @@ class IntentSequence:
 
     def settle(self, seq: int, outcome: Outcome) -> None:
         """Give the next number its outcome."""
+        if isinstance(outcome, Applied):
+            self.applied(seq, outcome.room_seq)
+        else:
+            self.applied(seq, 0)
+            self._refused[seq] = outcome
+
+    def applied(self, seq: int, room_seq: int) -> None:
+        """The next number was applied there; a roomSeq is at least 1."""
         assert seq == self.last + 1, "outcomes are given in order"
         self.last = seq
-        if isinstance(outcome, Applied):
-            self._room_seqs.append(outcome.room_seq)
-        else:
-            self._room_seqs.append(0)
-            self._refused[seq] = outcome
-        self._forget()
+        self._room_seqs.append(room_seq)
+        if seq >= self._forget_at:
+            self._forget()
 
     def found(self, seq: int, room_seq: int) -> None:
         """The journal holds `seq` at `room_seq`; told in the journal's order. Numbers skipped were rejects."""
-        self.skip_to(seq - 1)
-        self.settle(seq, Applied(room_seq))
+        if seq > self.last + 1:
+            self.skip_to(seq - 1)
+        self.applied(seq, room_seq)
 
     def roll_back(self, room_seq: int, outcome: Refused) -> None:
         """What was applied after `room_seq` never became durable: that is its outcome now; nobody was told another."""
@@ -103,10 +110,13 @@ class IntentSequence:
         elif skipped > 0:
             self._room_seqs.extend([0] * skipped)
         self.last = max(self.last, last)
-        self._forget()
+        if last >= self._forget_at:
+            self._forget()
 
     def recent(self, count: int) -> dict[int, Outcome]:
         """The newest outcomes, oldest first."""
+        if not self._room_seqs:
+            return {}
         outcomes = ((seq, self._outcome(seq)) for seq in self._remembered())
         return dict([(seq, outcome) for seq, outcome in outcomes if outcome is not None][-count:])
 
@@ -125,8 +135,7 @@ class IntentSequence:
 
     def _forget(self) -> None:
         """Now and then, many at once: only those that count as remembered are looked at anyway."""
-        if len(self._room_seqs) < 2 * self._outcomes_max:
-            return
         del self._room_seqs[: -self._outcomes_max]
         oldest = self.last - self._outcomes_max
         self._refused = {seq: outcome for seq, outcome in self._refused.items() if seq > oldest}
+        self._forget_at = self.last + self._outcomes_max

@@ -24,9 +24,10 @@ from contracts import limits
 from contracts.message import Intent
 from server.core import permissions
 from server.core.forms import Forms
+from server.core.interest import Interest
 from server.core.reject import Reject
 from server.core.rules import Handler
-from server.core.state import State
+from server.core.state import State, StateError
 from server.core.step import Step
 
 Asked = TypeVar("Asked", bound=Intent)
@@ -54,6 +55,8 @@ class Room:
     takes_characters: ClassVar[bool] = False
     #: Options by which `join` and `joinOrCreate` tell rooms of this name apart.
     filter_by: ClassVar[tuple[str, ...]] = ()
+    #: Clients get the chunks of the state around them, and not all of it.
+    interest: ClassVar[Interest | None] = None
     handlers: ClassVar[Mapping[str, Handler]] = {}
     forms: ClassVar[Forms] = Forms(())
     state: State
@@ -63,6 +66,11 @@ class Room:
         cls.handlers = {**cls.handlers, **{handler.intent.TYPE: handler for handler in own}}
         assert all(cls.handlers), f"{cls.__name__}: an intent needs a TYPE"
         cls.forms = Forms(handler.intent for handler in cls.handlers.values())
+        if cls.interest is not None:
+            try:
+                cls.interest.chart(get_type_hints(cls)["state"])
+            except StateError as refused:
+                raise StateError(f"{cls.__name__}.interest: {refused}") from None
 
     def __init__(self) -> None:
         self.state = get_type_hints(type(self))["state"]()

@@ -22,6 +22,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 import msgspec
 import structlog
 
+from contracts import limits
 from contracts.codes import CloseCode, Kind
 from server.core.effects import Close, Conflated, Effect, LookUp, Recall, Send
 from server.core.faults import Poisoned, Unavailable
@@ -112,7 +113,7 @@ class RoomRunner:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        #: Loop times: of the last delta, and since when the oldest durable change waits for one.
+        #: Loop times: when the last delta was due, and since when the oldest durable change waits for one.
         self._sent_at = 0.0
         self._unsent_since: float | None = None
         #: Intents applied and not yet durable: their roomSeq and when they came.
@@ -272,7 +273,9 @@ class RoomRunner:
             self._metrics.staleness_seconds.observe(now - self._unsent_since)
             if now < self._sent_at + self._pace.patch_rate_s:
                 self._metrics.freshness.inc()
-        self._sent_at = now
+        due = self._sent_at + self._pace.patch_rate_s
+        # Counted from when it was due, if that is not long ago: a busy loop makes ticks late, but not fewer.
+        self._sent_at = due if due <= now < due + self._pace.patch_rate_s / 2 else now
         self._unsent_since = None
         self._perform(self.room.tick(self._clock()))
 
@@ -349,7 +352,9 @@ class RoomRunner:
     def _take_snapshot_if_due(self) -> None:
         """Taken now, written once its roomSeq is durable; one at a time."""
         room = self.room
-        is_due = room.room_seq - self._snapshot_seq >= self._pace.snapshot_every
+        # It holds every session, so where there are many it is dear, and comes after as many more actions.
+        every = self._pace.snapshot_every * max(1.0, len(room.seats) / limits.SNAPSHOT_SEATS)
+        is_due = room.room_seq - self._snapshot_seq >= every
         if is_due and self._snapshot is None and room.takes_input:
             self._snapshot = snapshot_of(room, self._clock())
             self._snapshot_seq = room.room_seq

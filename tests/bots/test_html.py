@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 from html.parser import HTMLParser
 
@@ -131,6 +132,20 @@ def test_a_run_without_acks_claims_nothing() -> None:
     assert "0 ms" not in page.texts["dd"]
 
 
-def test_how_latency_was_counted_is_told_of_both_models() -> None:
-    assert "not from when it could be sent" in render(run())
-    assert "one intent open at a time" in render(run(plan=msgspec.structs.replace(PLAN, model="closed")))
+def test_the_page_says_how_time_was_counted_in_each_model() -> None:
+    opened, closed = (render(run(plan=msgspec.structs.replace(PLAN, model=model))) for model in ("open", "closed"))
+    assert "not from when it could be sent" in opened
+    assert "Each bot had one intent open at a time" not in opened
+    assert "Each bot had one intent open at a time" in closed
+
+
+def test_a_second_that_was_no_second_long_is_drawn_as_a_rate() -> None:
+    whole, short = run(length_s=2).timeline
+    short = msgspec.structs.replace(short, at_s=1.5, sent=whole.sent // 2, acked=whole.acked // 2)
+    told = [
+        json.loads(value)
+        for name, value in Page(render(run(timeline=[whole, short]))).attributes
+        if name == "data-plot"
+    ]
+    sent = [words for _, _, words, _ in told[1]["places"]]
+    assert ["7,500", "7,500"] == sent

@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element
 import pytest
 
 from server.tools.bots import plots
-from server.tools.bots.plots import Line
+from server.tools.bots.plots import Line, Ratio
 from server.tools.bots.result import Spread
 
 
@@ -85,6 +85,24 @@ def test_what_was_never_measured_is_no_line_at_zero() -> None:
     nothing = plots.percentiles("t", [("ack", "ack", Spread())])
     assert nothing.find("svg") is None
     assert "Nothing was measured." in "".join(nothing.itertext())
+
+
+def test_ratios_stand_on_doublings_around_one() -> None:
+    found = [Ratio("a", 0.5, 0.25, 1.0, "half"), Ratio("b", 3.0, 3.0, 3.0, "thrice")]
+    figure = plots.ratios("t", "n", found)
+    assert ["1/4", "1/2", "1", "2", "4"] == [text.text for text in figure.iter("text")]
+    assert ["25%", "89.624%"] == [circle.attrib["cx"] for circle in figure.iter("circle")]
+    (a, b) = (line.attrib for line in figure.iter("line") if "tone-ack" in line.attrib["class"])
+    assert ("0%", "50%") == (a["x1"], a["x2"])
+    assert b["x1"] == b["x2"]
+    assert ["a", "half", "b", "thrice"] == [span.text for span in figure.iter("span") if span.text != "n"]
+
+
+def test_a_ratio_beyond_the_scale_is_drawn_at_its_edge() -> None:
+    figure = plots.ratios("t", "n", [Ratio("a", 1e6, 1e-9, 1e9, "")])
+    assert ["100%"] == [circle.attrib["cx"] for circle in figure.iter("circle")]
+    assert 13 == len(list(figure.iter("text")))
+    assert ["1/2", "1", "2"] == [text.text for text in plots.ratios("t", "n", []).iter("text")]
 
 
 @pytest.mark.parametrize("length_s", [1, 7, 60, 600, 3_600, 100_000])

@@ -56,4 +56,9 @@ def test_a_reader_is_told_what_speaks_against_the_numbers() -> None:
 def test_what_was_found_is_told_in_the_unit_that_was_asserted() -> None:
     assert "28.9 ms" == found_by(Asserted("ack.p99<50ms", 28.9, False))
     assert "1.24 %" == found_by(Asserted("rejected < 1 %", 1.2368, False))
-    assert "3" == found_by(Asserted("lost==0", 3.0, False))
+    assert "3" == found_by(Asserted("lost==0", 3.0, False)) == found_by(Asserted("lost==0", 3, False))
+    assert "nothing" == found_by(Asserted("seen.p99<50ms", None, False))
+
+
+def test_a_run_of_rejects_alone_did_not_hold() -> None:
+    assert not verdict(run(sent=5, acked=0, ack_ms=Spread(), assertions=[], rejected={"degraded": 5})).held

@@ -6,7 +6,8 @@ from server.core.history import Change, Emitted, History
 
 
 def change(room_seq: int, epoch: int = 1, size_bytes: int = 10) -> Change:
-    return Change(room_seq, epoch, {"n": room_seq}, (Emitted(b"%d" % room_seq),), size_bytes)
+    packed = b'{"n":%d}' % room_seq
+    return Change(room_seq, epoch, {"n": room_seq}, (Emitted(b"%d" % room_seq),), size_bytes, packed)
 
 
 def filled(count: int, base_seq: int = 10, entries_max: int = 100, bytes_max: int = 10_000) -> History:
@@ -53,6 +54,24 @@ def test_a_change_without_a_patch_adds_none() -> None:
     history = History(0, 1, 10, 100)
     history.append(Change(1, 1, None, (), 1))
     assert [] == history.patches(0, 1)
+
+
+def test_what_is_sent_is_kept_packed_and_says_the_same() -> None:
+    history = filled(5)
+    history.trim(13)
+    assert [None, None, None, {"n": 14}, {"n": 15}] == [each.tree for each in history.between(10, 15)]
+    assert [{"n": seq} for seq in range(11, 16)] == [each.patch for each in history.between(10, 15)]
+    assert [[{"n": 12}], [{"n": 15}]] == [history.patches(10, 12), history.patches(12, 15)]
+
+
+def test_what_comes_after_a_cut_is_packed_when_it_is_sent() -> None:
+    history = filled(5)
+    history.trim(15)
+    history.cut(12)
+    history.append(change(13))
+    assert [None, {"n": 13}] == [each.tree for each in history.between(11, 13)]
+    history.trim(13)
+    assert [None, None] == [each.tree for each in history.between(11, 13)]
 
 
 def test_past_a_bound_the_oldest_go_and_its_base_with_them() -> None:

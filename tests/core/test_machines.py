@@ -1,5 +1,6 @@
 """The parts of a room under any sequence of calls, each beside the plainest model of itself: a list, a dict."""
 
+import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -63,7 +64,8 @@ class AnyHistory(RuleBasedStateMachine):
     def append(self, size_bytes: int, has_patch: bool) -> None:
         room_seq = self.changes[-1].room_seq + 1
         patch = {"n": room_seq} if has_patch else None
-        change = Change(room_seq, self.epoch, patch, (Emitted(b"%d" % room_seq),), size_bytes)
+        packed = None if patch is None else msgspec.json.encode(patch)
+        change = Change(room_seq, self.epoch, patch, (Emitted(b"%d" % room_seq),), size_bytes, packed)
         self.history.append(change)
         self.changes.append(change)
 
@@ -92,7 +94,7 @@ class AnyHistory(RuleBasedStateMachine):
         if found:
             missed = [change for change in self.changes if change.room_seq > room_seq]
             assert missed == list(self.history.between(room_seq, self.changes[-1].room_seq))
-            patches = [change.patch for change in missed if change.patch is not None]
+            patches = [msgspec.json.decode(change.packed) for change in missed if change.packed is not None]
             assert patches[-1:] == self.history.patches(room_seq, self.changes[-1].room_seq)
 
     @property

@@ -30,6 +30,7 @@ from server.core.seats import Seat
 from server.core.sequence import Applied, Look
 from server.core.state import apply_in_place, has_changes, plain
 from server.core.tokens import Dial
+from server.rooms.base import Room as Game
 from tests.core.parts import REFUSED, Bench, Tape, Yard, token
 
 NAMES = ("ada", "bob", "cyd", "dee")
@@ -83,8 +84,10 @@ class Client:
 
 
 class History:
+    rules: type[Game] = Yard
+
     def __init__(self) -> None:
-        self.bench = Bench(total=3, history_entries_max=8)
+        self.bench = Bench(self.rules(), total=3, history_entries_max=8)
         self.clients: dict[str, Client] = {}
         self.states: list[Tree] = [{}]
         self.snapshots: list[RoomSnapshot] = []
@@ -339,7 +342,7 @@ class History:
                 client.is_caught_up = body["recovered"]
             case "event.state_delta", "snapshot":
                 client.state, client.room_seq, client.epoch = body["state"], body["roomSeq"], body["epoch"]
-                assert self.states[client.room_seq] == client.state
+                assert self.seen_by(client) == client.state
                 if not client.is_caught_up or client.was_slow:
                     client.complete_after = client.room_seq
                 # Who takes long to send its join byte is told what memory still has.
@@ -375,10 +378,14 @@ class History:
         for patch in body["patches"]:
             apply_in_place(client.state, patch)
         client.room_seq, client.epoch = body["roomSeq"], body["epoch"]
-        assert self.states[client.room_seq] == client.state
+        assert self.seen_by(client) == client.state
         assert self.bench.journal[client.room_seq - 1].epoch == client.epoch
         told = [at for at in client.events if client.complete_after < at[0] <= client.room_seq]
         assert self.events_for(client) == told, "an event goes before the delta that covers it"
+
+    def seen_by(self, client: Client) -> Tree:
+        """The state that a client is to have where it stands."""
+        return self.states[client.room_seq]
 
     def events_for(self, client: Client) -> list[tuple[int, int]]:
         return [
@@ -427,7 +434,7 @@ class History:
 
 
 def rebuilt(bench: Bench, snapshot: RoomSnapshot | None, entries: list[Entry]) -> Room:
-    recovery = Recovery("r1", 99, Yard(), bench.limits, snapshot, bench.now_ms)
+    recovery = Recovery("r1", 99, type(bench.room.rules)(), bench.limits, snapshot, bench.now_ms)
     for start in range(0, len(entries), PAGE_ROWS):
         recovery.fold(entries[start : start + PAGE_ROWS])
     return recovery.room()
@@ -463,6 +470,7 @@ def assert_equal_seats(live: Seat, found: Seat) -> None:
             assert outcome.code == looked.code
 
 
+Steps = list[tuple[str, tuple[Any, ...]]]
 WHO = st.integers(0, 11)
 WHAT = st.sampled_from([1, 2, 3, REFUSED, 0, "line"])
 #: What may happen, by the name of its method, and how.
@@ -494,16 +502,17 @@ STEPS: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
 }
 
 
+def lists_of(steps: dict[str, st.SearchStrategy[tuple[Any, ...]]]) -> st.SearchStrategy[Steps]:
+    return st.lists(st.one_of([st.tuples(st.just(name), how) for name, how in steps.items()]), min_size=20, max_size=80)
+
+
 @settings(max_examples=250, deadline=None)
-@given(
-    st.lists(
-        st.one_of([st.tuples(st.just(name), how) for name, how in STEPS.items()]),
-        min_size=20,
-        max_size=80,
-    )
-)
-def test_whatever_happens_clients_and_journal_agree(steps: list[tuple[str, tuple[Any, ...]]]) -> None:
-    history = History()
+@given(lists_of(STEPS))
+def test_whatever_happens_clients_and_journal_agree(steps: Steps) -> None:
+    go_through(History(), steps)
+
+
+def go_through(history: History, steps: Steps) -> None:
     for name, how in steps:
         getattr(history, name)(*how)
         history.check_journal()

@@ -2,6 +2,8 @@
 Sequences: each number one outcome, however often and in whatever order it is sent.
 """
 
+import tracemalloc
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -55,6 +57,22 @@ def test_a_client_can_move_its_sequence_on_and_never_back() -> None:
     sequence.skip_to(3)
     sequence.skip_to(1)
     assert [Look.FORGOTTEN, Look.NEXT] == [sequence.look(3), sequence.look(4)]
+
+
+def test_what_it_remembers_is_bounded_and_small() -> None:
+    """Eight bytes an outcome, and at most twice as many as are remembered; whatever the client claims."""
+    tracemalloc.start()
+    try:
+        sequences = [IntentSequence(512) for _ in range(20)]
+        for sequence in sequences:
+            for seq in range(1, 2_000):
+                sequence.applied(seq, 10**6 + seq)
+            for _ in range(100):
+                sequence.skip_to(sequence.last + 511)
+        each = tracemalloc.get_traced_memory()[0] / len(sequences)
+    finally:
+        tracemalloc.stop()
+    assert each < 12 * 1024
 
 
 class Resent(RuleBasedStateMachine):

@@ -12,16 +12,17 @@ COUNTED_ON: Final = (3, 11)
 #: By workload: (instructions, calls).
 BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "decode": (174.2, 20.0),
-    "step": (1551.1, 98.1),
+    "step": (1529.1, 94.1),
     "release": (51.4, 5.2),
     "ack": (48.3, 4.1),
     "patch": (430.0, 29.0),
     "compose": (134.2, 13.1),
-    "tick": (6454.0, 557.0),
-    "resume": (17873.0, 1387.0),
-    "welcome": (34646.0, 2483.0),
-    "snapshot": (38880.0, 2978.0),
-    "activation": (823.9, 65.9),
+    "tick": (7431.0, 563.0),
+    "areas": (553.8, 38.7),
+    "resume": (20309.0, 1488.0),
+    "welcome": (34683.0, 2484.0),
+    "snapshot": (36230.0, 2628.0),
+    "activation": (783.4, 57.8),
     "flush of 20": (91.9, 1.4),
     "flush of 100": (80.8, 0.3),
 }

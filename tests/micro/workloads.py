@@ -10,6 +10,7 @@ One list serves both: `test_benchmarks` times them, `test_guards` counts what th
     patch       the merge patch of a state that one step has changed
     compose     the patches of a tick into one
     tick        the delta of 40 moves, for a room of 50: merged and encoded once
+    areas       the deltas of 1,000 who all move on the plaza, each of whom gets the chunks around it
     resume      what a client missed, 100 actions, from memory
     welcome     the snapshot that a newcomer gets
     snapshot    the one that the table gets
@@ -29,11 +30,14 @@ from server.core.reading import read
 from server.core.recovery import Recovery, snapshot_of
 from server.core.state import compose, take_patch
 from server.rooms.game import Game
+from server.rooms.plaza import Plaza
 
 PLAYERS = 50
 #: Actions of a tick: 50 players at 16 intents a second, 50 ms.
 MOVES = 40
 MISSED = 100
+#: Players on the plaza, each with an action in a tick.
+CROWD = 1_000
 ENTRIES = 500
 
 
@@ -126,6 +130,18 @@ def tick(players: int = PLAYERS) -> Work:
     return Work(lambda: stage.room.tick(NOW_MS), "delta", 1, prepare)
 
 
+def areas() -> Work:
+    stage = Stage(CROWD, Plaza)
+
+    def prepare() -> None:
+        stage.settle()
+        stage.receive(stage.bodies(CROWD))
+        stage.take()
+        stage.commit()
+
+    return Work(lambda: stage.room.tick(NOW_MS), "player", CROWD, prepare)
+
+
 def resume() -> Work:
     stage = Stage(PLAYERS)
     stage.receive(stage.bodies(MISSED))
@@ -176,6 +192,7 @@ WORKLOADS: dict[str, Callable[[], Work]] = {
     "patch": patch,
     "compose": composed,
     "tick": tick,
+    "areas": areas,
     "resume": resume,
     "welcome": welcome,
     "snapshot": snapshot,

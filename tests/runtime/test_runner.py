@@ -139,6 +139,22 @@ async def test_a_change_after_a_quiet_time_goes_out_at_once_and_the_next_at_the_
 
 
 @in_virtual_time
+async def test_a_tick_that_was_late_makes_none_after_it_late() -> None:
+    stage = Stage()
+    link = seat(stage.runner, "s")
+    await stage.settle()
+    began = now()
+    for seq, pause_s in ((1, 0.06), (2, 0.03), (3, 0)):
+        add(stage.runner, link, seq)
+        await stage.drained()
+        await asyncio.sleep(pause_s)
+    await stage.settle()
+    times = [at - began for at in link.times("event.state_delta", kind="delta")]
+    assert times == pytest.approx([0, 0.06, 0.1], abs=0.005)
+    await stage.end()
+
+
+@in_virtual_time
 async def test_a_change_never_waits_longer_than_the_freshness_bound() -> None:
     stage = Stage(Pace(patch_rate_s=0.5, freshness_s=0.1, snapshot_every=1000))
     link = seat(stage.runner, "s")

@@ -1,14 +1,16 @@
 """The official SDKs 0.16, 0.17 and 0.18, unchanged, against the server."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from contracts.limits import FLOOD_FRAMES_PER_S
 from server.tools.chaos.proxy import proxy_before, through
 from tests.sdk.puppets import SDKS, Failed, Puppet, needs_node, puppet
 from tests.serving import Server, Servers
-from tests.wire import Client
+from tests.wire import Client, Clients
 
 pytestmark = needs_node
 
@@ -52,6 +54,25 @@ async def test_it_plays_the_game(sdk: Puppet, server: Server) -> None:
     chat = await room.message("event.chat")
     assert (chat["text"], chat["sessionId"], chat["n"]) == ("hëllo", room.session_id, 0)
     assert chat["at"] > 1.6e12, "milliseconds, and a number, not a BigInt"
+
+
+async def test_it_sees_on_the_plaza_who_is_near(sdk: Puppet, serve: Servers, clients: Clients) -> None:
+    server = await serve(intent_rate=2000, intent_burst=2000)
+    room = await sdk.join(server.url, "create", "plaza", {})
+    other = await clients(server).join(room.room_id, "joinById")
+    own = (await room.caught_up(0))["players"][room.session_id]
+    at = other.state["players"][other.session_id]
+    for x, is_near in ((own["x"], True), (own["x"] ^ 128, False), (own["x"], True)):
+        while (at["x"], at["y"]) != (x, own["y"]):
+            dx, dy = ((to > now) - (to < now) for now, to in ((at["x"], x), (at["y"], own["y"])))
+            at = {"x": at["x"] + dx, "y": at["y"] + dy}
+            seq = await other.intent("intent.move", dx=dx, dy=dy)
+            await asyncio.sleep(1 / FLOOD_FRAMES_PER_S)
+        room_seq = (await other.outcome(seq))["roomSeq"]
+        players = (await room.caught_up(room_seq))["players"]
+        assert is_near is (other.session_id in players)
+        assert not is_near or at.items() <= players[other.session_id].items()
+    assert room.wrong == []
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ export type StateEvent = Snapshot | Delta | VolatileDelta;
 export interface RoomStates {
   game: GameState;
   counter: CounterState;
+  plaza: PlazaState;
 }
 /**
  * The `game` room: a tile world and who is in it, by session.
@@ -84,6 +85,25 @@ export interface CounterState {
     [k: string]: number;
   };
   last?: string | null;
+}
+/**
+ * The `plaza` room, as far as a client gets it: of `players`, by session, those in the nine chunks around it.
+ */
+export interface PlazaState {
+  width: number;
+  height: number;
+  players: {
+    [k: string]: WalkerState;
+  };
+}
+/**
+ * A session on the plaza.
+ */
+export interface WalkerState {
+  name: string;
+  x: number;
+  y: number;
+  connected: boolean;
 }
 /**
  * One step to a neighbouring tile, diagonals included.
@@ -430,7 +450,7 @@ export interface ClientMessages {
 
 export const PROTOCOL_VERSION = "1" as const;
 
-export const SCHEMA_HASH = "cb2141da698fd04d3cb5481488256782df87eb70beb9c3bedc5f03121c43625e" as const;
+export const SCHEMA_HASH = "1aaf57ac39f3b922565716c202c81a3695d748b64255f12123760128733c3138" as const;
 
 export const TILE_NAMES = [
   "grass",

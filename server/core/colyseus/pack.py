@@ -6,6 +6,7 @@ adds one to a number throws. So what does not fit 32 bits goes out as float64, w
 up to 2^53, the contract's largest integer.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -40,6 +41,18 @@ def pack(value: Any) -> bytes:
     except msgspec.ValidationError:
         return _ENCODER.encode(_without_int64(msgspec.msgpack.decode(packed)))
     return packed
+
+
+def array(packed: Sequence[bytes]) -> bytes:
+    """The msgpack array of what is packed already."""
+    count = len(packed)
+    if count < 16:
+        head = bytes((0x90 | count,))
+    elif count < 1 << 16:
+        head = b"\xdc" + count.to_bytes(2)
+    else:
+        head = b"\xdd" + count.to_bytes(4)
+    return head + b"".join(packed)
 
 
 def _without_int64(value: Any) -> Any:

@@ -22,13 +22,15 @@ PACKAGES = ("holdfast", "msgspec", "picows", "uvloop", "asyncpg", "numpy")
 #: A measurement of the disk ends at whichever comes first.
 APPENDS_MAX = 100
 APPENDS_S_MAX = 1.0
+#: Outlives a restart, so it is on a disk; the folder for temporary files is often in memory, where an fsync is nothing.
+LASTING = Path("/var/tmp")
 #: About what one small flush adds to a database's log.
 APPEND_BYTES = 256
 
 
-def facts(folder: Path | None = None) -> Machine:
+def facts(folder: Path = LASTING) -> Machine:
     """The machine as it is now; takes up to `APPENDS_S_MAX` and one more write. The disk is the one that holds
-    `folder`, or the folder for temporary files. Called under load, it measures the load."""
+    `folder`. Called under load, it measures the load."""
     return Machine(
         cpu=_cpu(),
         cores=_cores(),
@@ -41,9 +43,7 @@ def facts(folder: Path | None = None) -> Machine:
     )
 
 
-def fsync_latency(
-    folder: Path | None = None, appends_max: int = APPENDS_MAX, seconds_max: float = APPENDS_S_MAX
-) -> Fsync | None:
+def fsync_latency(folder: Path, appends_max: int = APPENDS_MAX, seconds_max: float = APPENDS_S_MAX) -> Fsync | None:
     """Of small appends to a new file in the folder, each made durable before the next; the file is gone afterwards.
     None where none could be made."""
     make_durable = getattr(os, "fdatasync", os.fsync)

@@ -29,6 +29,8 @@ LOGARITHMIC_FROM = 25
 #: Named places of an amount's axis, about.
 _TICKS = 4
 _SIDE = 1000
+#: To each side of 1; what lies beyond is drawn at the edge.
+_DOUBLINGS_MAX = 6
 _TIME_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200)
 
 
@@ -57,6 +59,16 @@ class Axis(msgspec.Struct, frozen=True):
         if self.is_log:
             low, high, at = math.log(low), math.log(high), math.log(at)
         return (at - low) / (high - low)
+
+
+class Ratio(msgspec.Struct, frozen=True):
+    """What came out several times, above 0: its median, and between which it lay; `told` is it in words."""
+
+    name: str
+    median: float
+    low: float
+    high: float
+    told: str
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -95,6 +107,23 @@ def percentiles(title: str, spreads: Sequence[tuple[str, str, Spread]]) -> Eleme
     return _figure(title, lines, across, latencies(values), 1)
 
 
+def ratios(title: str, note: str, found: Sequence[Ratio]) -> Element:
+    """A row each, the range a line and the median a dot, on a common scale of doublings around 1."""
+    across = _doublings(found)
+    rows = (_row(each, across) for each in found)
+    names = (
+        element("text", name, x=_percent(across.share(at)), y="1.1em", text_anchor="middle")
+        for at, name in across.ticks
+    )
+    return element(
+        "figure",
+        element("figcaption", element("strong", title), element("span", note, class_="unit")),
+        *rows,
+        element("div", element("svg", *names), class_="row axis"),
+        class_="plot ratios",
+    )
+
+
 def amounts(values: Iterable[float], unit: str = "") -> Axis:
     """From 0 to a round number above the greatest."""
     most = max(values, default=0.0) or 1.0
@@ -131,6 +160,15 @@ def _times(length_s: float) -> Axis:
     return Axis(0.0, length_s, ticks, "", lambda at: figures.duration(round(at, 1)))
 
 
+def _doublings(found: Sequence[Ratio]) -> Axis:
+    """As far as needed, at most `_DOUBLINGS_MAX` to each side."""
+    low = min((-1, *(math.floor(math.log2(each.low)) for each in found)))
+    high = max((1, *(math.ceil(math.log2(each.high)) for each in found)))
+    powers = range(max(low, -_DOUBLINGS_MAX), min(high, _DOUBLINGS_MAX) + 1)
+    ticks = [(2.0**power, f"{2**power}" if power >= 0 else f"1/{2**-power}") for power in powers]
+    return Axis(ticks[0][0], ticks[-1][0], ticks, "", is_log=True)
+
+
 def _round_step(least: float) -> float:
     """1, 2 or 5 times a power of ten, at least so much."""
     power = 10.0 ** math.floor(math.log10(least))
@@ -164,6 +202,25 @@ def _figure(title: str, lines: Sequence[Line], across: Axis, up: Axis, per_step:
         ),
         _svg(title, shown, across, up, per_step) if shown else element("p", "Nothing was measured.", class_="empty"),
         class_="plot",
+    )
+
+
+def _row(found: Ratio, across: Axis) -> Element:
+    low, median, high = (_percent(across.share(value)) for value in (found.low, found.median, found.high))
+    places = ((_percent(across.share(at)), "base" if at == 1 else "grid") for at, _ in across.ticks)
+    return element(
+        "div",
+        element("span", found.name),
+        element("span", found.told, class_="value"),
+        element(
+            "svg",
+            *(element("line", x1=x, x2=x, y1="0", y2="100%", class_=kind) for x, kind in places),
+            element("line", x1=low, x2=high, y1="50%", y2="50%", class_="line tone-ack"),
+            element("circle", cx=median, cy="50%", r="4", class_="tone-ack"),
+            role="img",
+            aria_label=f"{found.name}: {found.told}",
+        ),
+        class_="row",
     )
 
 

@@ -25,8 +25,8 @@ from server.tools.bots.figures import NOTHING
 from server.tools.bots.result import Phase, Plan, Progress, Result, Spread
 from server.tools.bots.verdict import found_by, verdict
 
-#: Between two plain lines of one phase.
-LINE_EVERY_S = 5.0
+#: Between two plain lines of one phase, at least: with a Progress each second, every five seconds.
+LINE_EVERY_S = 4.5
 #: Errors of the live table, the most frequent ones; the others are summed.
 ERRORS_MAX = 4
 #: Columns of the bar.

@@ -17,7 +17,7 @@ BOTS_CORE_MAX = 0.85
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """`held` is the colour, and says what the exit status says."""
+    """`held` is the colour: what the exit status says, and that something was acked if anything was sent."""
 
     held: bool
     headline: str
@@ -47,7 +47,7 @@ def verdict(result: Result) -> Verdict:
         "Nothing lost, doubled, missed or diverged" if result.acked else "So nothing could be lost"
     )
     return Verdict(
-        held=not failed and not broken and not result.problem_count,
+        held=not failed and not broken and not result.problem_count and bool(result.acked or not result.sent),
         headline=headline,
         promises=promises,
         cautions=list(_cautions(result)),
@@ -91,9 +91,10 @@ def _cautions(result: Result) -> list[str]:
 
 
 def found_by(asserted: Asserted) -> str:
-    """What an assertion found, in the unit it was written in."""
+    """What an assertion found, in the unit it was written in; "nothing" where nothing was counted."""
     unit = re.search(r"(?<=\d)\s*(ms|s|%)$", asserted.text.strip())
     if asserted.value is None:
         return "nothing"
-    value = figures.plain(asserted.value) if asserted.value.is_integer() else figures.number(asserted.value)
+    is_whole = float(asserted.value).is_integer()
+    value = figures.plain(asserted.value) if is_whole else figures.number(asserted.value)
     return f"{value} {unit[1]}" if unit else value
