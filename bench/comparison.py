@@ -49,7 +49,7 @@ class Comparison(msgspec.Struct, rename="camel", kw_only=True):
 
     @property
     def conditions(self) -> str:
-        how = "compiled" if self.is_compiled else "as plain Python: no C compiler was at hand"
+        how = "compiled" if self.is_compiled else "as plain Python, not compiled"
         return f"{self.places}; fsync on; our hot path {how}"
 
     def cautions(self) -> list[str]:
