@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -36,10 +37,11 @@ MANIFEST = Path("server/compiled.json")
 
 
 class Build(build_ext):
-    """mypyc takes its time, so it is asked only when something is built, and not for the package's metadata."""
+    """mypyc takes its time, so it is not asked when setuptools only wants the package's metadata."""
 
     def finalize_options(self) -> None:
-        self.distribution.ext_modules = _extensions()
+        if not {"dist_info", "egg_info", "sdist"} & {*sys.argv}:
+            self.distribution.ext_modules = _extensions()
         super().finalize_options()
         self.parallel = os.cpu_count()
 
@@ -55,6 +57,7 @@ class Build(build_ext):
             (folder / MANIFEST).write_text(json.dumps(sources, indent=1))
 
 
+@cache
 def _extensions() -> list[Extension]:
     try:
         from mypyc.build import mypycify
