@@ -29,11 +29,11 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=igno
 RUN python -m venv --without-pip /opt/holdfast
 COPY requirements-prod.lock ./
 RUN pip --python /opt/holdfast install --require-hashes --only-binary :all: -r requirements-prod.lock
-# Holdfast itself is built by the setuptools that the development lock file pins, not by whatever is newest today.
-COPY requirements.lock ./
-RUN sed -n '/^setuptools==/,/[^\\]$/p' requirements.lock > build.lock \
-    && pip install --require-hashes --only-binary :all: -r build.lock
-COPY pyproject.toml README.md ./
+# Holdfast itself is built by what the lock file pins, not by whatever is newest today. Its hot path is compiled.
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev
+COPY requirements-build.lock ./
+RUN pip install --require-hashes --only-binary :all: -r requirements-build.lock
+COPY pyproject.toml setup.py README.md ./
 COPY contracts contracts
 COPY holdfast holdfast
 COPY server server

@@ -81,6 +81,7 @@ audit: $(PACKAGES)
 lock: $(PACKAGES)
 	@$(COMPILE) --extra embedded --extra dev pyproject.toml -o requirements.lock
 	@$(COMPILE) pyproject.toml -o requirements-prod.lock
+	@$(COMPILE) --extra build pyproject.toml -o requirements-build.lock
 	@scripts/with-node npm install --package-lock-only --omit-lockfile-registry-resolved
 	@$(COMPILE) bench/peers/socketio/requirements.in -o bench/peers/socketio/requirements.lock
 	@cd bench/peers/colyseus && NODE_MIN=22 ../../../scripts/with-node npm install --package-lock-only

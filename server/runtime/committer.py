@@ -99,6 +99,8 @@ class Committer:
         #: Clear while something is in doubt.
         self._certain = asyncio.Event()
         self._certain.set()
+        #: Whether one of the lanes finds out about what is in doubt.
+        self._is_resolving = False
         #: Since when no write has succeeded, by the monotonic clock; None while they do.
         self._failing_since: float | None = None
         #: Since when something waits and nothing has become durable; means nothing while nothing waits.
@@ -235,7 +237,7 @@ class Committer:
         self._quiet.clear()
         started = time.monotonic()
         try:
-            await asyncio.shield(self._flush(entries, lane))
+            await asyncio.shield(self._send(entries, lane))
         except Fault as fault:
             self._failed(batch, fault, started)
             return fault
@@ -248,6 +250,14 @@ class Committer:
             self._in_flight -= 1
             if not self._in_flight:
                 self._quiet.set()
+
+    async def _send(self, entries: Sequence[Entry], lane: Lane) -> None:
+        try:
+            await self._flush(entries, lane)
+        except OutcomeUnknown:
+            # Here, not when its lane's turn comes: the other lane's may come first.
+            self._certain.clear()
+            raise
 
     def _succeeded(self, batch: Mapping[Journaled, Sequence[Entry]]) -> None:
         for room, taken in batch.items():
@@ -290,11 +300,12 @@ class Committer:
 
     async def _resolve(self) -> None:
         """Find out what became of what was sent; by whichever lane is first in doubt."""
-        if not self._certain.is_set():
+        if self._is_resolving:
             return
-        self._certain.clear()
+        self._is_resolving = True
         await self._quiet.wait()
         ends = await self._settle()
+        self._is_resolving = False
         self._certain.set()
         for room, queue in list(self._queues.items()):
             queue.sent = 0

@@ -67,7 +67,7 @@ def test_what_is_copied_exists_and_reaches_the_engine(source: str) -> None:
 def test_nothing_else_reaches_the_engine() -> None:
     rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
     assert "*" == rules[0]
-    needed = {source if source.startswith("tests/") else source.split("/")[0] for source in copied()}
+    needed = {source if source.startswith(("bench/", "tests/")) else source.split("/")[0] for source in copied()}
     assert needed == {rule.removeprefix("!") for rule in rules if rule.startswith("!")}
 
 
