@@ -115,10 +115,8 @@ class IntentSequence:
 
     def recent(self, count: int) -> dict[int, Outcome]:
         """The newest outcomes, oldest first."""
-        if not self._room_seqs:
-            return {}
-        outcomes = ((seq, self._outcome(seq)) for seq in self._remembered())
-        return dict([(seq, outcome) for seq, outcome in outcomes if outcome is not None][-count:])
+        outcomes = ((seq, self._outcome(seq)) for seq in self._remembered()[-count:])
+        return {seq: outcome for seq, outcome in outcomes if outcome is not None}
 
     def _remembered(self) -> range:
         """The numbers whose outcomes are remembered, if they have any."""

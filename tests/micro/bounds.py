@@ -21,7 +21,7 @@ BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "areas": (553.8, 38.7),
     "resume": (20309.0, 1488.0),
     "welcome": (34683.0, 2484.0),
-    "snapshot": (36230.0, 2628.0),
+    "snapshot": (38730.0, 2928.0),
     "activation": (783.4, 57.8),
     "flush of 20": (91.9, 1.4),
     "flush of 100": (80.8, 0.3),
