@@ -102,7 +102,8 @@ $(PACKAGES): requirements.lock
 # It compiles the hot path, beside its sources; without a C compiler these run as they are, and so they do after a change.
 $(PROJECT): $(PACKAGES) pyproject.toml setup.py $(COMPILED_SOURCES)
 	@echo "· Holdfast itself, its hot path compiled (about a minute)"
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@PYTHONWARNINGS=ignore .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--no-build-isolation --editable .
 	@.venv/bin/python -c 'import server; server.is_compiled or print("· no C compiler, or no headers of Python: the hot path runs as Python, slower")'
 	@touch $@
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import sys
+import sysconfig
 from functools import cache
 from pathlib import Path
 
@@ -54,7 +55,8 @@ class Build(build_ext):
         built = [Path(self.get_ext_fullpath(extension.name)) for extension in self.extensions]
         if built and all(path.exists() for path in built):
             sources = {str(path.relative_to(ROOT)): hashlib.sha256(path.read_bytes()).hexdigest() for path in HOT}
-            (folder / MANIFEST).write_text(json.dumps(sources, indent=1))
+            manifest = {"suffix": sysconfig.get_config_var("EXT_SUFFIX"), "sources": sources}
+            (folder / MANIFEST).write_text(json.dumps(manifest, indent=1))
 
 
 @cache

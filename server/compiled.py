@@ -17,7 +17,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from importlib.machinery import ModuleSpec
+from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -43,9 +43,12 @@ class _Sources:
 def choose() -> bool:
     """Whether the extensions are to be used; else the sources will be. To be called before any of them is imported."""
     try:
-        built_from: dict[str, str] = json.loads(_MANIFEST.read_bytes())
+        built = json.loads(_MANIFEST.read_bytes())
     except FileNotFoundError:
         return False
+    if built["suffix"] not in EXTENSION_SUFFIXES:
+        return False  # of another Python, which will not look for them
+    built_from: dict[str, str] = built["sources"]
     may_be_used = os.environ.get("HOLDFAST_COMPILED", "").strip().lower() not in ("false", "0")
     if may_be_used and all(_digest(_ROOT / path) == digest for path, digest in built_from.items()):
         return True

@@ -28,6 +28,7 @@ import msgspec
 
 from contracts import PROTOCOL_VERSION
 from contracts.version import schema_hash
+from server import is_compiled
 from server.core.faults import Fault
 from server.embedded import EmbeddedFailed, Urls
 from server.ops.redaction import redacted_text
@@ -84,10 +85,13 @@ def _versions() -> Iterator[Finding]:
     yield found("protocol", PROTOCOL_VERSION)
     yield found("schema", schema_hash())
     yield found("python", f"{platform.python_implementation()} {platform.python_version()}")
+    yield found(
+        "hot path", "compiled" if is_compiled else "as Python (no C compiler at its build, changed since, or unwanted)"
+    )
     yield found("platform", f"{platform.platform()}, {' '.join(platform.libc_ver())}")
     for requirement in requires("holdfast") or []:
         name, _, condition = requirement.partition(";")
-        if "dev" not in condition:
+        if not any(extra in condition for extra in ("build", "dev")):
             yield _package(re.split(r"[^\w.-]", name)[0], is_needed=not condition)
     yield found("node", *_node())
 
