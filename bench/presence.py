@@ -33,7 +33,7 @@ SETTLED_S = 0.5
 READY_S = 60.0
 _READY = "Holdfast is ready: "
 #: Asked by this module and by clients that connect.
-_NOT_OURS = ("info", "hello", "client|setinfo", "auth", "flushdb")
+_NOT_OURS = ("info", "hello", "client|setinfo", "auth", "flushdb", "scan", "memory|usage")
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -58,7 +58,6 @@ class Counts(msgspec.Struct, frozen=True):
     commands: dict[str, tuple[int, int]]
     bytes_in: int
     bytes_out: int
-    memory: int
 
 
 async def measure(urls: Urls, sessions: int = SESSIONS, idle_s: float = IDLE_S) -> Presence:
@@ -66,12 +65,15 @@ async def measure(urls: Urls, sessions: int = SESSIONS, idle_s: float = IDLE_S) 
     async with redis.asyncio.Redis.from_url(urls.redis_url, decode_responses=True) as client:
         with _serving(urls) as url:
             await asyncio.sleep(SETTLED_S)
+            without = await _memory(client)
             start = await _counts(client)
             sockets = await _join(url, sessions)
             await asyncio.sleep(SETTLED_S)
             joined = await _counts(client)
             await asyncio.sleep(idle_s)
             idled = await _counts(client)
+            memory = await _memory(client) - without
+            leaving = await _counts(client)
             for socket in sockets:
                 await socket.send(bytes((Opcode.LEAVE_ROOM,)))
                 await socket.wait_closed()
@@ -79,9 +81,9 @@ async def measure(urls: Urls, sessions: int = SESSIONS, idle_s: float = IDLE_S) 
             left = await _counts(client)
     return Presence(
         join=_seen(start, joined, sessions),
-        leave=_seen(idled, left, sessions),
+        leave=_seen(leaving, left, sessions),
         idle_minute=_seen(joined, idled, idle_s / 60),
-        memory_bytes_a_session=(joined.memory - start.memory) / sessions,
+        memory_bytes_a_session=memory / sessions,
     )
 
 
@@ -140,7 +142,7 @@ def _post(url: str, body: dict[str, Any]) -> dict[str, str]:
 
 async def _counts(client: "redis.asyncio.Redis[str]") -> Counts:
     commands = await client.info("commandstats")
-    stats, memory = await client.info("stats"), await client.info("memory")
+    stats = await client.info("stats")
     return Counts(
         {
             name.removeprefix("cmdstat_"): (each["calls"], each["usec"])
@@ -149,8 +151,13 @@ async def _counts(client: "redis.asyncio.Redis[str]") -> Counts:
         },
         stats["total_net_input_bytes"],
         stats["total_net_output_bytes"],
-        memory["used_memory"],
     )
+
+
+async def _memory(client: "redis.asyncio.Redis[str]") -> int:
+    """Bytes of all keys with their values. What else Redis takes and frees, like buffers, is not the sessions'."""
+    keys = [key async for key in client.scan_iter(count=1_000)]
+    return sum([await client.memory_usage(key, samples=0) or 0 for key in keys])
 
 
 def _seen(before: Counts, after: Counts, times: float) -> Seen:

@@ -1,8 +1,7 @@
 """
 What `bench.storage` says of PostgreSQL and Redis can be had, and is of the right size.
 
-PostgreSQL logs whole pages after a checkpoint, and Redis frees what it held before: what such a moment spoils is
-measured again.
+PostgreSQL logs whole pages after a checkpoint: what such a moment spoils is measured again.
 """
 
 from bench import presence, storage
@@ -35,11 +34,8 @@ async def test_an_action_leaves_some_hundred_bytes_in_postgresql(databases: Urls
 
 async def test_who_comes_and_goes_is_told_to_redis_and_who_stays_hardly(databases: Urls) -> None:
     await migrations.up(databases.database_url)
-    for _ in range(TRIES):
-        found = await presence.measure(databases, sessions=8, idle_s=1.0)
-        assert found.join.commands > found.leave.commands > 1
-        assert found.join.bytes_in > found.leave.bytes_in > 0
-        assert found.idle_minute.commands > 0
-        if found.memory_bytes_a_session > 500:
-            return
-    raise AssertionError(f"{TRIES} times {found.memory_bytes_a_session} bytes a session, the last time")
+    found = await presence.measure(databases, sessions=8, idle_s=1.0)
+    assert found.join.commands > found.leave.commands > 1
+    assert found.join.bytes_in > found.leave.bytes_in > 0
+    assert found.idle_minute.commands > 0
+    assert 500 < found.memory_bytes_a_session < 5_000
