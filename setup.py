@@ -31,7 +31,7 @@ HOT = (
         if path.name not in PYTHON
     ),
     *(ROOT / "server/core/state" / name for name in ("merge.py", "node.py", "values.py")),
-    *(ROOT / "server/runtime" / name for name in ("backoff.py", "committer.py", "queue.py", "runner.py")),
+    *(ROOT / "server/runtime" / name for name in ("backoff.py", "committer.py", "inbox.py", "queue.py", "runner.py")),
     *(ROOT / "server/edge" / name for name in ("connection.py", "flood.py")),
 )
 MANIFEST = Path("server/compiled.json")

@@ -81,6 +81,11 @@ class Room:
         return self.output.applied_seq
 
     @property
+    def unjournaled(self) -> int:
+        """How many entries wait for `take_entries`."""
+        return len(self._actions.entries)
+
+    @property
     def takes_input(self) -> bool:
         return not (self.is_broken or self.is_still)
 

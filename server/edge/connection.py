@@ -5,8 +5,8 @@ Connection: one socket of one session, between its transport and its room.
         `--refused: ERROR, close--> CLOSED
 
 Arriving takes awaits (a reservation is redeemed, a room activated), so it is the one task that a
-connection has; every frame after that is handled where it is received. Frames that come before
-the join byte are parked and taken, in order, right after it.
+connection has; every frame after that waits in its room's inbox until it is taken. Frames that come before the join
+byte are parked, and put there, in order, right after it.
 
 What the kernel does not take waits in the transport. The connection only measures it: it tells the room when that is
 too much, and when it has been read; who is sent what meanwhile is the room's affair.
@@ -104,8 +104,10 @@ class Connection(Link):
             return
         if self.stage is _OPENED:
             self._before_join(frame)
-        else:
-            self._take(frame, now_ms)
+        elif frame[:1] == _PING_BYTE:
+            self.send(frames.PONG)  # it measures the way, and not the room's turns
+        elif self._runner is not None:
+            self._runner.inbox.put(self, frame, now_ms)
 
     def text(self) -> None:
         """Text frames are ignored, but count."""
@@ -207,10 +209,9 @@ class Connection(Link):
             runner.inform(lambda room: room.tell(self, troubles))
         parked, self._parked = self._parked, []
         for frame in parked:
-            if not self.is_closed:
-                self._take(frame, self._clock())
+            runner.inbox.put(self, frame, self._clock())
 
-    def _take(self, frame: bytes, now_ms: int) -> None:
+    def take(self, frame: bytes, now_ms: int) -> None:
         runner = self._runner
         if runner is None or runner.is_over or self.seat is None:
             return
@@ -226,8 +227,6 @@ class Connection(Link):
                 self._act(runner, parsed.type, parsed.payload, parsed.id, now_ms)
             elif isinstance(parsed, BytesMessage):
                 self._unreadable(runner, f"type: {parsed.type!r} is not a message of bytes here")
-            elif parsed is Signal.PING:
-                self.send(frames.PONG)
             elif parsed is Signal.LEAVE:
                 self._leave(runner)
         except Malformed as problem:
@@ -263,4 +262,5 @@ class Connection(Link):
 
 
 _JOIN_BYTE = bytes((frames.Opcode.JOIN_ROOM,))
+_PING_BYTE = bytes((frames.Opcode.PING,))
 _OPENED = Stage.OPENED  # looked up once: an enum's members are slow to find

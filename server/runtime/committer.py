@@ -107,6 +107,11 @@ class Committer:
         self._waiting_since = 0.0
         #: When the next flush of all may begin.
         self._flush_at = 0.0
+        #: To be called before it begins, or by this timer if a flush in flight takes longer.
+        self._before_flush: list[Callable[[], None]] = []
+        self._before_flush_timer: asyncio.TimerHandle | None = None
+        #: When the timer may next go off.
+        self._calls_at = 0.0
 
     @property
     def pending(self) -> int:
@@ -123,6 +128,14 @@ class Committer:
     def is_in_doubt(self) -> bool:
         """Whether something was sent and nobody knows what became of it; another node may have rooms of ours."""
         return not self._certain.is_set()
+
+    def before_flush(self, call: Callable[[], None]) -> None:
+        """Call it, once, just before the next flush of all may begin: at once, or in a few milliseconds, however long
+        the one in flight takes."""
+        if not self._before_flush:
+            wait_s = max(self._flush_at, self._calls_at) - time.monotonic()
+            self._before_flush_timer = asyncio.get_running_loop().call_later(max(0.0, wait_s), self._call_before_flush)
+        self._before_flush.append(call)
 
     def submit(self, room: Journaled, entries: Sequence[Entry]) -> None:
         """Queue a room's entries, in order. Bounded by whoever takes intents: see `pending`."""
@@ -167,6 +180,7 @@ class Committer:
             if lane is Lane.MAIN and self._queues:
                 await self._gather()
                 await self._certain.wait()
+                self._call_before_flush()
             batch = self._batch(lane)
             if not batch:
                 wakened.clear()
@@ -205,6 +219,15 @@ class Committer:
             room.given_up(last_seq)
 
     # -- one flush ------------------------------------------------------------------------------------------------
+
+    def _call_before_flush(self) -> None:
+        if self._before_flush_timer is not None:
+            self._before_flush_timer.cancel()
+            self._before_flush_timer = None
+        self._calls_at = time.monotonic() + FLUSH_EVERY_S
+        calls, self._before_flush = self._before_flush, []
+        for call in calls:
+            call()
 
     async def _gather(self) -> None:
         """Let a group form."""

@@ -322,13 +322,13 @@ class Node:
         if sum(len(runner.room.seats) for runner in self._rooms.values()) >= self._terms.sessions_max:
             raise NodeFull(f"this node holds {self._terms.sessions_max} sessions")
 
-    def _refusal(self) -> Reject | None:
-        """Why no intent is taken now."""
+    def _refusal(self, unsubmitted: int) -> Reject | None:
+        """Why no intent is taken now, beside so many entries of the room's."""
         if self.is_draining:
             return DRAINING
         if self._committer.is_failing:
             return DEGRADED
-        return OVERLOADED if self._committer.pending >= self._terms.pending_actions_max else None
+        return OVERLOADED if self._committer.pending + unsubmitted >= self._terms.pending_actions_max else None
 
     # -- writes, and doubts about them --------------------------------------------------------------------------------
 

@@ -1,9 +1,9 @@
 """
 Room runner: one room's life on the event loop.
 
-It hands the room its inputs, its entries to the group committer, and performs its effects. It
-owns the room's one timer: the next delta, which goes out at the patch rate, or earlier when a
-durable change would otherwise grow older than the freshness bound.
+It hands the room its inputs (frames in turns, see `inbox`), its entries to the group committer, and performs its
+effects. It owns the room's one timer: the next delta, which goes out at the patch rate, or earlier when a durable
+change would otherwise grow older than the freshness bound.
 
     ACTIVE --a step raised--> BROKEN --all it holds is out--> (the node releases it; the next client activates it)
        |--not written in time--> STILL --rebuilt from the journal, in place--> ACTIVE
@@ -35,6 +35,7 @@ from server.ops.metrics import Metrics
 from server.presence.directory import FilterValue
 from server.runtime.clock import Clock
 from server.runtime.committer import Committer
+from server.runtime.inbox import Inbox
 
 _log = structlog.get_logger(service="room")
 
@@ -55,8 +56,8 @@ class Pace(msgspec.Struct, frozen=True):
 class Upkeep(msgspec.Struct, frozen=True):
     """What a room asks of its node."""
 
-    #: Why no intent is taken now; None as a rule.
-    refusal: Callable[[], Reject | None]
+    #: Why no intent is taken now, with so many entries not yet submitted; None as a rule.
+    refusal: Callable[[int], Reject | None]
     #: These sessions of it, as Redis shows them, have changed.
     seats_changed: Callable[["RoomRunner", Collection[str]], None]
     look_up: Callable[["RoomRunner", LookUp], None]
@@ -106,6 +107,7 @@ class RoomRunner:
         self.filters = filters
         self.random = random
         self.is_over = False
+        self.inbox = Inbox(committer, self.take_in)
         self._committer = committer
         self._pace = pace
         self._upkeep = upkeep
@@ -130,26 +132,28 @@ class RoomRunner:
 
     # -- inputs ---------------------------------------------------------------------------------------------------
 
+    @_contained
+    def take_in(self) -> None:
+        """The room's turn: all frames that wait for it."""
+        if self.inbox:
+            self.inbox.hand_out()
+            if not self.is_over:
+                self._settle()
+
     def step(self, call: Callable[[Room], T]) -> T:
-        """Give the room one input; what it leaves behind is journaled and performed. The room must not be over."""
-        assert not self.is_over, "a released room has another owner"
-        result = call(self.room)
-        self._settle()
-        return result
+        """Give the room one input, after the frames that came before it; what it leaves behind is journaled and
+        performed. The room must not be over."""
+        self.take_in()
+        return self._step(call)
 
     def receive(self, link: Link, message_type: str | int, body: object, request_id: int | None, now_ms: int) -> None:
-        """One decoded message of a session's live connection."""
-        room, came_at = self.room, time.perf_counter()
-        room.refusal = self._upkeep.refusal()
+        """One decoded message of a session's live connection, from the sender whose frame's turn it is."""
+        room = self.room
+        room.refusal = self._upkeep.refusal(room.unjournaled)
         outcome = room.receive(link, message_type, body, now_ms, self.random, request_id)
         self._metrics.intent_counted(str(message_type), outcome)
         if outcome is APPLIED:
-            self._unacked.append((room.room_seq, came_at))
-            # All it has left behind waits for its entry to be durable.
-            self._committer.submit(self, room.take_entries())
-            self._take_snapshot_if_due()
-        else:
-            self._settle()
+            self._unacked.append((room.room_seq, self.inbox.came_at))
 
     def joined(self, link: Link) -> None:
         """The connection's join byte arrived; from now on only its new token counts."""
@@ -203,6 +207,12 @@ class RoomRunner:
             waiting = self._loop.create_future()
             self._waiting.append(waiting)
             await waiting
+
+    def _step(self, call: Callable[[Room], T]) -> T:
+        assert not self.is_over, "a released room has another owner"
+        result = call(self.room)
+        self._settle()
+        return result
 
     def _settle(self) -> None:
         room = self.room
@@ -319,7 +329,7 @@ class RoomRunner:
         old, self.room = self.room, room
         self.rebuilt_at = time.monotonic()
         self._snapshot_seq = room.output.history.base_seq
-        self.step(lambda room: room.adopt(old, self._clock(), self.random))
+        self._step(lambda room: room.adopt(old, self._clock(), self.random))
         self.empty_since_ms = None if len(room.seats) else self._clock()
         self._upkeep.seats_changed(self, {seat.session_id for seats in (old.seats, room.seats) for seat in seats})
         _log.info("the room goes on", room=room.room_id, room_seq=room.room_seq, epoch=room.epoch)
@@ -332,7 +342,8 @@ class RoomRunner:
         self._unacked = deque(waiting for waiting in self._unacked if waiting[0] <= room_seq)
         self._changed_seats = {session_id: at for session_id, at in self._changed_seats.items() if at <= room_seq}
         self._disappoint("it could not be written in time")
-        self.step(lambda room: room.roll_back(room_seq, reject))
+        # What has not been taken in is not to be applied on top of it.
+        self._step(lambda room: room.roll_back(room_seq, reject))
         self._upkeep.still(self)
 
     def _disappoint(self, why: str) -> None:

@@ -83,8 +83,26 @@ def seat(runner: RoomRunner, session_id: str, **options: Any) -> Tape:
     return link
 
 
+class Adding:
+    """A link's `intent.add` that is read already."""
+
+    def __init__(self, runner: RoomRunner, link: Link, seq: int, amount: int) -> None:
+        self._said = (link, "intent.add", {"seq": seq, "amount": amount}, None)
+        self._runner = runner
+
+    def take(self, frame: bytes, now_ms: int) -> None:
+        self._runner.receive(*self._said, now_ms)
+
+
 def add(runner: RoomRunner, link: Link, seq: int, amount: int = 1) -> None:
-    runner.receive(link, "intent.add", {"seq": seq, "amount": amount}, None, unix_ms())
+    """Taken in at once."""
+    send_add(runner, link, seq, amount)
+    runner.take_in()
+
+
+def send_add(runner: RoomRunner, link: Link, seq: int, amount: int = 1) -> None:
+    """It waits for the room's turn."""
+    runner.inbox.put(Adding(runner, link, seq, amount), b"", unix_ms())
 
 
 class Station:

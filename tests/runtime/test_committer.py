@@ -1,14 +1,16 @@
 """The group committer: what goes into a flush, who is told what, and what becomes of a flush that failed."""
 
 import asyncio
+import time
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 
 from contracts import limits
 from server.core.faults import Fault, Fenced, OutcomeUnknown, Poisoned, TookTooLong, Unavailable
 from server.core.journal import Entry
-from server.runtime.committer import STUCK_S, Committer, Lane
+from server.runtime.committer import FLUSH_EVERY_S, STUCK_S, Committer, Lane
 from tests.runtime.desk import NOTHING, Desk, Told, committing, entries, entry
 from tests.runtime.virtual_time import in_virtual_time
 
@@ -32,6 +34,47 @@ async def test_what_comes_while_a_flush_is_in_flight_goes_together_into_the_next
         await desk.nothing_happens()
         assert [flush.seqs for flush in desk.flushes] == [[1], list(range(2, 12))]
         assert (room.seqs, desk.commits, desk.committer.pending) == ([1, 11], [1, 10], 0)
+
+
+@in_virtual_time
+async def test_what_is_to_come_before_a_flush_is_called_at_once_when_none_is_near() -> None:
+    async with committing() as desk:
+        room, calls = Told(), list[float]()
+        began = time.monotonic()
+        desk.committer.before_flush(lambda: calls.append(time.monotonic() - began))
+        await asyncio.sleep(0.001)
+        assert calls == pytest.approx([0])
+        desk.committer.before_flush(lambda: desk.committer.submit(room, [entry(1)]))
+        await desk.flushed()
+        assert time.monotonic() - began < 2 * FLUSH_EVERY_S
+
+
+@in_virtual_time
+async def test_what_came_by_the_time_a_flush_begins_goes_with_it() -> None:
+    async with committing() as desk:
+        room = Told()
+        desk.committer.submit(room, [entry(1)])
+        first = await desk.begun()
+        await asyncio.sleep(2 * FLUSH_EVERY_S)
+        desk.committer.submit(room, [entry(2)])
+        desk.committer.before_flush(lambda: desk.committer.submit(room, [entry(3)]))
+        first.succeed()
+        assert (await desk.begun()).seqs == [2, 3]
+
+
+@in_virtual_time
+async def test_a_long_flush_holds_up_no_calls_and_they_come_no_closer_together() -> None:
+    async with committing() as desk:
+        desk.committer.submit(Told(), [entry(1)])
+        await desk.begun()
+        calls: list[float] = []
+        while len(calls) < 20:
+            before = len(calls)
+            desk.committer.before_flush(lambda: calls.append(time.monotonic()))
+            async with asyncio.timeout(2 * FLUSH_EVERY_S):
+                while len(calls) == before:
+                    await asyncio.sleep(0.0005)
+        assert min(later - earlier for earlier, later in pairwise(calls)) > 0.99 * FLUSH_EVERY_S
 
 
 @in_virtual_time

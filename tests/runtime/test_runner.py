@@ -16,7 +16,7 @@ from server.runtime.clock import unix_ms
 from server.runtime.committer import Committer, Journaled, Lane
 from server.runtime.runner import Pace, RoomRunner, Upkeep
 from tests.games import Duet, Fragile
-from tests.runtime.parts import UNPACED, Tape, add, metrics, seat
+from tests.runtime.parts import UNPACED, Tape, add, metrics, seat, send_add
 from tests.runtime.virtual_time import in_virtual_time
 
 BUDGET_S = 5.0
@@ -47,7 +47,7 @@ class Stage:
             self.committer,
             pace,
             Upkeep(
-                refusal=lambda: None,
+                refusal=lambda unsubmitted: None,
                 seats_changed=lambda runner, session_ids: self.changed.extend(session_ids),
                 look_up=lambda runner, question: None,
                 recall=lambda runner, question: None,
@@ -330,4 +330,45 @@ async def test_a_bug_in_what_a_commit_leads_to_ends_its_room_and_not_the_committ
     await asyncio.sleep(1)
     assert (stage.failed, stage.runner.is_over) == (1, True)
     assert not any(lane.done() for lane in stage._committing), "the committer goes on"
+    await stage.end()
+
+
+@in_virtual_time
+async def test_frames_that_come_together_are_one_turn_and_one_flush_in_their_order() -> None:
+    stage = Stage()
+    one, other = seat(stage.runner, "one"), seat(stage.runner, "other")
+    await stage.settle()
+    for seq in (1, 2, 3):
+        send_add(stage.runner, one, seq)
+        send_add(stage.runner, other, seq)
+    assert stage.runner.room.room_seq == 3, "nothing is applied before its turn"
+    await stage.settle()
+    assert [ack["roomSeq"] for ack in one.of("event.ack", kind="intent")] == [4, 6, 8]
+    assert [ack["roomSeq"] for ack in other.of("event.ack", kind="intent")] == [5, 7, 9]
+    assert len({*one.times("event.ack", kind="intent"), *other.times("event.ack", kind="intent")}) == 1
+    await stage.end()
+
+
+@in_virtual_time
+async def test_a_connection_that_ends_ends_after_what_it_sent() -> None:
+    stage = Stage()
+    link = seat(stage.runner, "s")
+    await stage.settle()
+    send_add(stage.runner, link, 1)
+    send_add(stage.runner, link, 2)
+    stage.runner.drop(link)
+    await stage.settle()
+    assert [entry.kind for entry in stage.journal[-3:]] == ["intent.add", "intent.add", "session.drop"]
+    await stage.end()
+
+
+@in_virtual_time
+async def test_a_room_that_is_over_takes_in_nothing() -> None:
+    stage = Stage()
+    link = seat(stage.runner, "s")
+    await stage.settle()
+    send_add(stage.runner, link, 1)
+    stage.runner.release()
+    await stage.settle()
+    assert stage.journal[-1].kind == "session.join"
     await stage.end()

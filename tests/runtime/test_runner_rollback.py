@@ -7,8 +7,8 @@ import pytest
 from contracts import limits
 from server.core.faults import Poisoned, Unavailable
 from server.runtime.runner import Pace
-from tests.runtime.parts import Tape, add, seat
-from tests.runtime.test_runner import Stage
+from tests.runtime.parts import Tape, add, seat, send_add
+from tests.runtime.test_runner import BUDGET_S, Stage
 from tests.runtime.virtual_time import in_virtual_time
 
 
@@ -41,6 +41,23 @@ async def test_what_was_not_written_in_time_is_rejected_at_once_and_the_room_sta
     assert [(r["seq"], r["code"], r["retryable"]) for r in link.of("event.reject")[2:]] == [(4, "degraded", True)]
     assert (heard_since(link, marks[0]), heard_since(other, marks[1])) == (["event.reject"], [])
     assert "holdfast_rollbacks_total 1.0" in stage.metrics.render()[0].decode()
+    await stage.end()
+
+
+@in_virtual_time
+async def test_what_waits_for_its_turn_is_not_applied_on_top_of_what_is_set_back() -> None:
+    stage = Stage()
+    link = seat(stage.runner, "s")
+    await stage.settle()
+    stage.fault = Unavailable("the disk is full", "disk_full")
+    add(stage.runner, link, 1)
+    await asyncio.sleep(BUDGET_S + 0.1)
+    send_add(stage.runner, link, 2)
+    stage.committer.give_up_late()
+    assert (stage.runner.room.is_still, stage.committer.pending) == (True, 0)
+    await asyncio.sleep(1)
+    assert stage.committer.pending == 0, "nothing of a gap's other side waits to be written"
+    assert [(r["seq"], r["code"]) for r in link.of("event.reject")] == [(1, "not_durable"), (2, "degraded")]
     await stage.end()
 
 
