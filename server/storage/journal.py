@@ -48,9 +48,11 @@ class Journal:
         was; with TookTooLong fewer at a time may do), OutcomeUnknown (also when cancelled), Poisoned (nothing was,
         and an entry is to blame: it repeats a (room, roomSeq) or (room, session, seq), holds a text that PostgreSQL
         can't, or takes a character that another session has)."""
-        moves = fold_moves(entries)
-        statement = "flush_with_moves" if moves else "flush"
-        _, tag = await self._links[lane].run(statement, node_id, *_columns(entries), *moves, writes=True)
+        moves, rows, link = fold_moves(entries), _rows(entries), self._links[lane]
+        if moves:
+            _, tag = await link.run("flush_with_moves", node_id, rows, moves, writes=True)
+        else:
+            _, tag = await link.run("flush", node_id, rows, writes=True)
         if tag == _NOTHING_INSERTED:
             raise Fenced(node_id)
 
@@ -74,19 +76,24 @@ class Journal:
         return rows[0]["room_seq"] if rows else None
 
 
-def _columns(entries: Sequence[Entry]) -> list[list[object]]:
-    """The parameters of the entries for `flush.sql`, in its order."""
+def _rows(entries: Sequence[Entry]) -> list[tuple[object, ...]]:
+    """The entries for `flush.sql`, each a row of PostgreSQL's type `entry`.
+
+    Not an array for each column: asyncpg asks of every element of an array whether it is one itself."""
     return [
-        [entry.room_id for entry in entries],
-        [entry.room_seq for entry in entries],
-        [entry.epoch for entry in entries],
-        [entry.kind for entry in entries],
-        [entry.at for entry in entries],
-        [entry.session_id for entry in entries],
-        [entry.player_id for entry in entries],
-        [entry.seq for entry in entries],
-        [entry.intent for entry in entries],
-        [entry.patch for entry in entries],
-        [entry.events for entry in entries],
-        [entry.tokens for entry in entries],
+        (
+            entry.room_id,
+            entry.room_seq,
+            entry.epoch,
+            entry.kind,
+            entry.at,
+            entry.session_id,
+            entry.player_id,
+            entry.seq,
+            entry.intent,
+            entry.patch,
+            entry.events,
+            entry.tokens,
+        )
+        for entry in entries
     ]

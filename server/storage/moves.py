@@ -21,7 +21,7 @@ from server.core.journal import CharacterMove, Entry
 
 
 class _Folded(msgspec.Struct):
-    """The moves of one character, with its fields in the order of `flush_with_moves.sql`."""
+    """The moves of one character, with its fields in the order of PostgreSQL's type `move`."""
 
     player_id: str
     #: The session that has it before the first move ...
@@ -39,16 +39,15 @@ class _Folded(msgspec.Struct):
     profile: bytes | None
 
 
-def fold_moves(entries: Sequence[Entry]) -> list[list[object]]:
-    """The parameters of the moves for `flush_with_moves.sql`, a list for each column; [] if no entry moves anything.
+def fold_moves(entries: Sequence[Entry]) -> list[tuple[object, ...]]:
+    """The moves for `flush_with_moves.sql`, each a row of PostgreSQL's type `move`; [] if no entry moves anything.
 
     Raises Poisoned if moves within the flush contradict one another."""
     folded: dict[str, _Folded] = {}
     for entry in entries:
         if entry.character is not None:
             _fold(folded, entry, entry.character)
-    rows = [msgspec.structs.astuple(move) for move in folded.values()]
-    return [list(column) for column in zip(*rows, strict=True)]
+    return [msgspec.structs.astuple(move) for move in folded.values()]
 
 
 def _fold(folded: dict[str, _Folded], entry: Entry, move: CharacterMove) -> None:

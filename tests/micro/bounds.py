@@ -23,6 +23,6 @@ BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "welcome": (34683.0, 2484.0),
     "snapshot": (38730.0, 2928.0),
     "activation": (783.4, 57.8),
-    "flush of 20": (91.9, 1.4),
-    "flush of 100": (80.8, 0.3),
+    "flush of 20": (42.4, 0.7),
+    "flush of 100": (36.5, 0.2),
 }

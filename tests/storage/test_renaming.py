@@ -66,10 +66,10 @@ async def test_a_node_that_froze_after_it_was_renamed_is_found_by_its_new_name(
 ) -> None:
     """Its row is held by its own write, which waits; the fence ends that."""
     patient = renamed.link(timeout_s=30.0, lock_wait_s=20.0)
-    columns = [[value] for value in ("room-c", 1, 1, "kind", 0, None, None, None, None, None, None, None)]
+    row = ("room-c", 1, 1, "kind", 0, None, None, None, None, None, None, None)
     async with holder.transaction():
         await holder.execute("INSERT INTO actions (room_id, room_seq, epoch, kind, at) VALUES ('room-c', 1, 1, '', 0)")
-        flush = asyncio.create_task(patient.run("flush", NEXT, *columns, writes=True))
+        flush = asyncio.create_task(patient.run("flush", NEXT, [row], writes=True))
         await backend(operator, application_name=NEXT, wait_event_type="Lock")
         await nodes.fence(NEXT)
         with pytest.raises(OutcomeUnknown):

@@ -2,11 +2,7 @@
 WITH node AS MATERIALIZED (
     SELECT FROM nodes WHERE node_id = $1 AND NOT fenced FOR SHARE
 ), move AS MATERIALIZED (
-    SELECT move.*
-    FROM node, unnest(
-        $14::text[], $15::text[], $16::text[], $17::boolean[], $18::boolean[],
-        $19::text[], $20::text[], $21::bigint[], $22::bytea[]
-    ) AS move (player_id, from_room_id, from_session_id, from_rest, takes, room_id, session_id, room_seq, profile)
+    SELECT move.* FROM node, unnest($3::move[]) AS move
 ), moved AS (
     UPDATE characters
     SET room_id = move.room_id,
@@ -28,9 +24,5 @@ WITH node AS MATERIALIZED (
 INSERT INTO actions (
     room_id, room_seq, epoch, kind, at, session_id, player_id, seq, intent, patch, events, tokens
 )
-SELECT entry.*
-FROM node, unnest(
-    $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::text[],
-    $8::text[], $9::bigint[], $10::bytea[], $11::bytea[], $12::bytea[], $13::bytea[]
-) AS entry
+SELECT entry.* FROM node, unnest($2::entry[]) AS entry
 WHERE NOT EXISTS (SELECT FROM refused)
