@@ -142,7 +142,7 @@ class Intake:
         self, seat: Seat, seq: int, handler: Handler, body: object, now_ms: int, random: "Random"
     ) -> Reject | None:
         """Apply the intent as an action; or why not, with nothing changed."""
-        intent = body if isinstance(body, Intent) else read(body, handler.intent)
+        intent = body if type(body) is handler.intent else read(body, handler.intent)
         if isinstance(intent, Reject):
             return intent
         member = seat.member

@@ -74,19 +74,7 @@ class Journal:
         return rows[0]["room_seq"] if rows else None
 
 
-def _columns(entries: Sequence[Entry]) -> list[list[object]]:
-    """The parameters of the entries for `flush.sql`, in its order."""
-    return [
-        [entry.room_id for entry in entries],
-        [entry.room_seq for entry in entries],
-        [entry.epoch for entry in entries],
-        [entry.kind for entry in entries],
-        [entry.at for entry in entries],
-        [entry.session_id for entry in entries],
-        [entry.player_id for entry in entries],
-        [entry.seq for entry in entries],
-        [entry.intent for entry in entries],
-        [entry.patch for entry in entries],
-        [entry.events for entry in entries],
-        [entry.tokens for entry in entries],
-    ]
+def _columns(entries: Sequence[Entry]) -> list[tuple[object, ...]]:
+    """The parameters of the entries for `flush.sql`: their rows by column, without the moves, which come last."""
+    *columns, _moves = zip(*[entry.row() for entry in entries], strict=True)
+    return columns
