@@ -30,7 +30,7 @@ HOT = (
         for path in sorted((ROOT / "server" / folder).glob("*.py"))
         if path.name not in PYTHON
     ),
-    *(ROOT / "server/core/state" / name for name in ("merge.py", "node.py", "values.py")),
+    *(ROOT / "server/core/state" / name for name in ("merge.py", "node.py", "root.py", "values.py")),
     *(ROOT / "server/runtime" / name for name in ("backoff.py", "committer.py", "inbox.py", "queue.py", "runner.py")),
     *(ROOT / "server/edge" / name for name in ("connection.py", "flood.py")),
 )

@@ -108,7 +108,7 @@ class Moves:
             room_id, stage = self._rooms[self._turn % ROOMS]
             self._turn += 1
             stage.receive(stage.bodies(1))
-            entries += (msgspec.structs.replace(entry, room_id=room_id) for entry in stage.take())
+            entries += (Entry(room_id, *entry.row()[1:]) for entry in stage.take())
             stage.commit()
             stage.journal.clear()
         return entries

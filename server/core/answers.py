@@ -1,13 +1,15 @@
 """Answers: the frames of acks and rejects, as a message or as the response to `room.request`."""
 
+from typing import Final
+
 from contracts.events import HandshakeAck, IntentAck, RejectEvent, ResumeAck, SessionEvent
 from server.core.colyseus.frames import ResponseStatus, header, response
 from server.core.colyseus.pack import pack
 from server.core.reject import Reject
 from server.core.sequence import Applied, Outcome
 
-_ACK = header(IntentAck.TYPE)
-_REJECT = header(RejectEvent.TYPE)
+_ACK: Final = header(IntentAck.TYPE)
+_REJECT: Final = header(RejectEvent.TYPE)
 
 
 def ack(seq: int, room_seq: int, is_duplicate: bool, request_id: int | None = None) -> bytes:

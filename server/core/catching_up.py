@@ -30,7 +30,6 @@ from server.core.history import Change
 from server.core.interest import Area
 from server.core.link import Asked, Link, Stage
 from server.core.output import Output
-from server.core.permissions import permissions_of
 from server.core.rules import Rules
 from server.core.seats import RoomLimits, Seat, Seats
 from server.core.state import plain, volatile_values
@@ -65,7 +64,7 @@ class CatchingUp:
                 last_seq=seat.sequence.last,
                 room_seq=self._output.applied_seq,
                 epoch=self.epoch,
-                permissions=list(permissions_of(member.player.role)),
+                permissions=list(seat.permissions),
                 intent_rate=self._limits.intent_rate,
                 intent_burst=self._limits.intent_burst,
                 server_time=float(now.now_ms),

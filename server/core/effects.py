@@ -8,11 +8,14 @@ import msgspec
 from server.core.link import Link
 
 
-class Send(msgspec.Struct, frozen=True):
+class Send:
     """One frame, encoded once, to each of `links`."""
 
-    links: Sequence[Link]
-    frame: bytes
+    __slots__ = ("frame", "links")
+
+    def __init__(self, links: Sequence[Link], frame: bytes) -> None:
+        self.links = links
+        self.frame = frame
 
 
 class Close(msgspec.Struct, frozen=True):

@@ -9,7 +9,6 @@ Promise P1 rests on this queue: everything computed from memory while the room s
 is held for N.
 """
 
-from collections import deque
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
@@ -18,7 +17,7 @@ E = TypeVar("E")
 
 class Gate(Generic[E]):
     def __init__(self) -> None:
-        self._held: deque[tuple[int, E]] = deque()
+        self._held: list[tuple[int, E]] = []
 
     def hold(self, room_seq: int, effect: E) -> None:
         assert not self._held or self._held[-1][0] <= room_seq, "a room's sequence only rises"
@@ -26,11 +25,15 @@ class Gate(Generic[E]):
 
     def open(self, durable: int) -> list[tuple[int, E]]:
         """Everything held for at most `durable`, in order, with what it was held for; it is held no more."""
-        released: list[tuple[int, E]] = []
         held = self._held
-        while held and held[0][0] <= durable:
-            released.append(held.popleft())
-        return released
+        if not held or held[-1][0] <= durable:  # as a rule
+            self._held = []
+            return held
+        count = 0
+        while held[count][0] <= durable:
+            count += 1
+        self._held = held[count:]
+        return held[:count]
 
     def opens(self, durable: int) -> bool:
         """Whether `open` would release anything."""

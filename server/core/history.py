@@ -13,30 +13,47 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from mypy_extensions import mypyc_attr
 
 from server.core.state import compose
 
 Patch = dict[str, Any]
 
 
-class Emitted(msgspec.Struct, frozen=True):
+@mypyc_attr(acyclic=True)
+class Emitted:
     """A durable event of an action, encoded once. `to` names its sessions; None is everyone."""
 
-    frame: bytes
-    to: tuple[str, ...] | None = None
+    __slots__ = ("frame", "to")
+
+    def __init__(self, frame: bytes, to: tuple[str, ...] | None = None) -> None:
+        self.frame = frame
+        self.to = to
 
 
-class Change(msgspec.Struct, gc=False):
-    """An action as it is remembered. `gc`: there are no cycles in patches, and nobody need look for any."""
+@mypyc_attr(acyclic=True)
+class Change:
+    """An action as it is remembered. `acyclic`: there are no cycles in patches, and nobody need look for any."""
 
-    room_seq: int
-    epoch: int
-    #: The patch while it is made and sent; None without one, and once it is packed.
-    tree: Patch | None
-    emitted: tuple[Emitted, ...]
-    size_bytes: int
-    #: The patch in JSON. A change that has none cannot be packed.
-    packed: bytes | None = None
+    __slots__ = ("emitted", "epoch", "packed", "room_seq", "size_bytes", "tree")
+
+    def __init__(
+        self,
+        room_seq: int,
+        epoch: int,
+        tree: Patch | None,
+        emitted: tuple[Emitted, ...],
+        size_bytes: int,
+        packed: bytes | None = None,
+    ) -> None:
+        self.room_seq = room_seq
+        self.epoch = epoch
+        #: The patch while it is made and sent; None without one, and once it is packed.
+        self.tree = tree
+        self.emitted = emitted
+        self.size_bytes = size_bytes
+        #: The patch in JSON. A change that has none cannot be packed.
+        self.packed = packed
 
     @property
     def patch(self) -> Patch | None:

@@ -11,20 +11,18 @@ The number is looked at before anything else: only the next one can be refused.
 
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from contracts import limits
 from contracts.codes import CloseCode, RejectCode
 from contracts.message import Intent
 from server.core import answers
 from server.core.actions import Actions
 from server.core.effects import LookUp
+from server.core.handler import Handler
 from server.core.link import Link, Stage
 from server.core.output import Output
-from server.core.permissions import permissions_of
 from server.core.reading import read, readable_seq
 from server.core.reject import Reject
-from server.core.rules import Handler, Rules
+from server.core.rules import Rules
 from server.core.seats import RoomLimits, Seat
 from server.core.sequence import Look, Refused
 
@@ -41,7 +39,7 @@ _NEXT: Final = Look.NEXT
 
 class Intake:
     def __init__(self, rules: Rules, actions: Actions, output: Output, room_limits: RoomLimits) -> None:
-        self._rules = rules
+        self._handlers = rules.handlers
         self._actions = actions
         self._output = output
         self._limits = room_limits
@@ -63,7 +61,7 @@ class Intake:
         """
         seat = link.seat
         assert seat is not None
-        handler = self._rules.handlers.get(message_type) if isinstance(message_type, str) else None
+        handler = self._handlers.get(message_type) if isinstance(message_type, str) else None
         seq = body.seq if isinstance(body, Intent) else readable_seq(body)
         if seat.link is not link or link.stage is _CLOSED:
             return self._too_late(link, seq, request_id)
@@ -144,17 +142,13 @@ class Intake:
         self, seat: Seat, seq: int, handler: Handler, body: object, now_ms: int, random: "Random"
     ) -> Reject | None:
         """Apply the intent as an action; or why not, with nothing changed."""
-        intent = body if isinstance(body, Intent) else read(body, handler.intent)
+        intent = body if type(body) is handler.intent else read(body, handler.intent)
         if isinstance(intent, Reject):
             return intent
         member = seat.member
-        if handler.permission not in permissions_of(member.player.role):
+        if handler.permission not in seat.permissions:
             return Reject(RejectCode.FORBIDDEN, f"the role {member.player.role!r} may not do this")
-        step = self._actions.step(now_ms, random, member)
-        cause = msgspec.json.encode(intent)
-        return self._actions.act(
-            handler.intent.TYPE, step, lambda step: handler.apply(self._rules, step, intent), cause, seq
-        )
+        return self._actions.answer(handler, self._actions.step(now_ms, random, member), intent, seq)
 
     def _too_late(self, link: Link, seq: int | None, request_id: int | None) -> str:
         """The session is over, its last frames not yet out; or the link was closed, and nothing is sent to it."""

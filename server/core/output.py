@@ -16,6 +16,7 @@ A link that does not read is no live link: it gets its answers, and of all the r
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -31,24 +32,31 @@ from server.core.interest import Chart
 from server.core.link import Lag, Link, Stage
 from server.core.state import State, plain
 
-_STATE_DELTA = header(Delta.TYPE)
-_CLOSED = Stage.CLOSED  # looked up once: an enum's members are slow to find
+_STATE_DELTA: Final = header(Delta.TYPE)
+_CLOSED: Final = Stage.CLOSED  # looked up once: an enum's members are slow to find
 
 
-class _Answer(msgspec.Struct, frozen=True):
-    link: Link
-    frame: bytes
+class _Answer(Send):
+    """A frame for one link. It is held as the effect that it will be."""
+
+    __slots__ = ("link",)
+
+    def __init__(self, link: Link, frame: bytes) -> None:
+        super().__init__((link,), frame)
+        self.link = link
 
 
-class Answered(msgspec.Struct, frozen=True):
+class Answered(_Answer):
     """The answer to a numbered message."""
 
-    link: Link
-    frame: bytes
-    seq: int
-    request_id: int | None
-    #: Whether the number was judged here; else it had its outcome before, and was asked again.
-    is_first: bool
+    __slots__ = ("is_first", "request_id", "seq")
+
+    def __init__(self, link: Link, frame: bytes, seq: int, request_id: int | None, is_first: bool) -> None:
+        super().__init__(link, frame)
+        self.seq = seq
+        self.request_id = request_id
+        #: Whether the number was judged here; else it had its outcome before, and was asked again.
+        self.is_first = is_first
 
 
 class _Greeting(msgspec.Struct, frozen=True):
@@ -81,7 +89,7 @@ class _Volatile(msgspec.Struct, frozen=True):
     frame: bytes
 
 
-Held = _Answer | Answered | _Greeting | _Welcome | Farewell | _Volatile | Emitted | LookUp
+Held = _Answer | _Greeting | _Welcome | Farewell | _Volatile | Emitted | LookUp
 
 
 class Output:
@@ -239,7 +247,7 @@ class Output:
         """
         self._at_once += old.release_at_once()
         for _, held in old._gate.open(old.applied_seq):
-            if isinstance(held, _Answer | Answered | LookUp | Farewell):
+            if isinstance(held, _Answer | LookUp | Farewell):
                 self._hold(held)
 
     # -- what is released -----------------------------------------------------------------------------------------
@@ -259,17 +267,15 @@ class Output:
         effects = self.release_at_once()
         self._shown_seq = self.durable_seq
         for room_seq, held in self._gate.open(self._shown_seq):
-            if isinstance(held, Answered):  # nearly all are
+            if isinstance(held, _Answer):  # nearly all are
                 if held.link.stage is not _CLOSED:
-                    effects.append(Send((held.link,), held.frame))
+                    effects.append(held)
             elif isinstance(held, Emitted):
                 self._broadcast(effects, self._recipients(held), held.frame)
             elif isinstance(held, _Volatile):
                 self._broadcast(effects, self.live, held.frame)
             elif held.link.stage is _CLOSED or (isinstance(held, _Welcome) and held.link.owed is not held):
                 continue
-            elif isinstance(held, _Answer):
-                effects.append(Send((held.link,), held.frame))
             elif isinstance(held, LookUp):
                 effects.append(held)
             elif isinstance(held, _Greeting):

@@ -1,5 +1,7 @@
 """Roles, and what they may do. A token names a role; everything else asks for a permission."""
 
+from typing import Final
+
 #: To take a seat.
 JOIN = "room.join"
 #: To send intents that change the world.
@@ -12,7 +14,7 @@ READ = "room.read"
 #: The role of guests, and of tokens that name none.
 PLAYER = "player"
 
-_PERMISSIONS = {
+_PERMISSIONS: Final = {
     PLAYER: (JOIN, ACT, CHAT),
     "spectator": (JOIN,),
     "operator": (JOIN, ACT, CHAT, READ),

@@ -139,7 +139,7 @@ def change_of(entry: Entry) -> Change:
     """An entry as histories keep it."""
     events = [] if entry.events is None else msgspec.json.decode(entry.events, type=list[EventRecord])
     emitted = tuple(event.emitted() for event in events)
-    return Change(entry.room_seq, entry.epoch, None, emitted, entry.size_bytes(), entry.patch)
+    return Change(entry.room_seq, entry.epoch, None, emitted, entry.size_bytes, entry.patch)
 
 
 def _note(room: Room, entry: Entry, now_ms: int) -> None:

@@ -372,7 +372,7 @@ class Room:
         tokens: bytes | None = None,
         character: Literal["take", "give_back"] | None = None,
     ) -> Reject | None:
-        refused = self._actions.act(kind, step, rule, cause, None, tokens, character)
+        refused = self._actions.act(kind, step, rule, cause, tokens, character)
         if self._actions.bug is not None:
             self._break(self._actions.bug)
         return refused

@@ -1,24 +1,14 @@
 """Rules: what the core asks of a game. `rooms.base.Room` is what game developers derive from."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
-import msgspec
-
-from contracts.message import Intent
 from server.core.forms import Forms
+from server.core.handler import Handler
 from server.core.interest import Interest
 from server.core.reject import Reject
 from server.core.state import State
 from server.core.step import Step
-
-
-class Handler(msgspec.Struct, frozen=True):
-    """How a room answers one type of intent."""
-
-    intent: type[Intent]
-    permission: str
-    apply: Callable[[Any, Step, Any], Reject | None]
 
 
 class Rules(Protocol):

@@ -9,11 +9,13 @@ is a seat. A held seat counts like a claimed one: its session may come back to i
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 import msgspec
 
 from server.core.link import Link
 from server.core.membership import Membership
+from server.core.permissions import permissions_of
 from server.core.rate import Bucket
 from server.core.sequence import IntentSequence
 from server.core.tokens import Tokens
@@ -38,6 +40,7 @@ class Seat:
         "joined_seq",
         "link",
         "member",
+        "permissions",
         "sequence",
         "tokens",
         "unreadable",
@@ -47,6 +50,8 @@ class Seat:
         self, member: Membership, joined_seq: int, tokens: Tokens, sequence: IntentSequence, bucket: Bucket
     ) -> None:
         self.member = member
+        #: What its player's role may do.
+        self.permissions: Final = permissions_of(member.player.role)
         #: The roomSeq of its join.
         self.joined_seq = joined_seq
         self.tokens = tokens

@@ -24,9 +24,9 @@ from contracts import limits
 from contracts.message import Intent
 from server.core import permissions
 from server.core.forms import Forms
+from server.core.handler import Handler
 from server.core.interest import Interest
 from server.core.reject import Reject
-from server.core.rules import Handler
 from server.core.state import State, StateError
 from server.core.step import Step
 
@@ -63,7 +63,7 @@ class Room:
 
     def __init_subclass__(cls) -> None:
         own = [value.handler for value in vars(cls).values() if hasattr(value, "handler")]
-        cls.handlers = {**cls.handlers, **{handler.intent.TYPE: handler for handler in own}}
+        cls.handlers = {**cls.handlers, **{handler.kind: handler for handler in own}}
         assert all(cls.handlers), f"{cls.__name__}: an intent needs a TYPE"
         cls.forms = Forms(handler.intent for handler in cls.handlers.values())
         if cls.interest is not None:

@@ -247,7 +247,7 @@ class Committer:
             if taken:
                 batch[room] = taken
                 rows += len(taken)
-                size_bytes += sum(entry.size_bytes() for entry in taken)
+                size_bytes += sum(entry.size_bytes for entry in taken)
             if lane is Lane.APART or rows >= limits.FLUSH_ROWS_MAX or size_bytes >= limits.FLUSH_BYTES_MAX:
                 break
         return batch

@@ -37,7 +37,7 @@ class Queue:
             if len(taken) >= min(rows_max, self._rows_max) or bytes_max <= 0:
                 break
             taken.append(entry)
-            bytes_max -= entry.size_bytes()
+            bytes_max -= entry.size_bytes
         return taken
 
     def drop_up_to(self, room_seq: int) -> int:

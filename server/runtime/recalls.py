@@ -54,7 +54,7 @@ class Recalls:
         while (after := from_seq - 1 + len(changes)) < (up_to := runner.room.output.history.base_seq):
             page = await self._journal.read(runner.room.room_id, after, up_to, limits.RECALL_PAGE_ROWS)
             changes += [change_of(entry) for entry in page]
-            size_bytes += sum(entry.size_bytes() for entry in page)
+            size_bytes += sum(entry.size_bytes for entry in page)
             if not page or len(changes) > limits.RECALL_ENTRIES_MAX or size_bytes > limits.RECALL_BYTES_MAX:
                 return None
         return changes

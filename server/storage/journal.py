@@ -48,7 +48,10 @@ class Journal:
         was; with TookTooLong fewer at a time may do), OutcomeUnknown (also when cancelled), Poisoned (nothing was,
         and an entry is to blame: it repeats a (room, roomSeq) or (room, session, seq), holds a text that PostgreSQL
         can't, or takes a character that another session has)."""
-        moves, rows, link = fold_moves(entries), _rows(entries), self._links[lane]
+        moves, link = fold_moves(entries), self._links[lane]
+        # Each a value of PostgreSQL's type `entry`, and not an array for each column: asyncpg asks of every element of
+        # an array whether it is one itself.
+        rows = [entry.row() for entry in entries]
         if moves:
             _, tag = await link.run("flush_with_moves", node_id, rows, moves, writes=True)
         else:
@@ -74,26 +77,3 @@ class Journal:
         """The roomSeq at which the session's intent `seq` was applied, or None. Raises Unavailable."""
         rows = await self._database.read("journal_room_seq_of", room_id, session_id, seq)
         return rows[0]["room_seq"] if rows else None
-
-
-def _rows(entries: Sequence[Entry]) -> list[tuple[object, ...]]:
-    """The entries for `flush.sql`, each a row of PostgreSQL's type `entry`.
-
-    Not an array for each column: asyncpg asks of every element of an array whether it is one itself."""
-    return [
-        (
-            entry.room_id,
-            entry.room_seq,
-            entry.epoch,
-            entry.kind,
-            entry.at,
-            entry.session_id,
-            entry.player_id,
-            entry.seq,
-            entry.intent,
-            entry.patch,
-            entry.events,
-            entry.tokens,
-        )
-        for entry in entries
-    ]

@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Self
 
 import asyncpg
-import msgspec
 
 from bench.stage import Stage
 from server.core.journal import Entry
@@ -69,7 +68,7 @@ class FlushBench:
         while len(entries) < rows:
             self._room += 1
             room_id = f"{self._room:012}"
-            entries += (msgspec.structs.replace(move, room_id=room_id) for move in self._moves)
+            entries += (Entry(room_id, *move.row()[1:]) for move in self._moves)
         return entries[:rows]
 
     def work(self, rows: int) -> Work:

@@ -24,7 +24,7 @@ def test_the_first_that_fit_stay_until_they_are_durable() -> None:
 
 
 def test_bytes_are_exceeded_by_one_entry_at_most() -> None:
-    size = entry(1).size_bytes()
+    size = entry(1).size_bytes
     assert firsts(queue(1, 2, 3), bytes_max=size) == [1]
     assert firsts(queue(1, 2, 3), bytes_max=size + 1) == [1, 2]
     assert firsts(queue(1, 2, 3), bytes_max=0) == []

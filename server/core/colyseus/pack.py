@@ -14,6 +14,9 @@ import msgspec
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _INT32_MIN: Final = -(2**31)
 _UINT32_MAX: Final = 2**32 - 1
+#: The marks of 64-bit integers. As numbers: asked for bytes in bytes, Python first makes an error, and drops it.
+_UINT64: Final = 0xCF
+_INT64: Final = 0xD3
 
 
 def _narrow(depth: int) -> Any:
@@ -32,7 +35,7 @@ _NARROW: Final = msgspec.msgpack.Decoder(_narrow(7))
 def pack(value: Any) -> bytes:
     """`value` (structs, builtins) as SDK clients read it: integers outside [-2^31, 2^32) as float64."""
     packed = _ENCODER.encode(value)
-    if b"\xcf" not in packed and b"\xd3" not in packed:
+    if _UINT64 not in packed and _INT64 not in packed:
         return packed
     # In one of fifteen deltas the bytes are only part of a number or a string, and in Greek they always are: found out
     # in C it costs a sixth of walking through what was packed.

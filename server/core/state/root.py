@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from server.core.state.node import DURABLE, VIEWS, VOLATILE, Take, Tree
+from server.core.state.node import DURABLE, VIEWS, VOLATILE, Node, Take, Tree
 from server.core.state.state import State
 
 S = TypeVar("S", bound=State)
@@ -70,7 +70,7 @@ def clear(root: State) -> None:
         root._settle(view)
 
 
-def _take(root: State, view: int) -> Tree | None:
+def _take(root: Node, view: int) -> Tree | None:
     assert root._record.parent is None, "changes are taken from the root, which alone has the whole path to them"
     take = Take(view)
     patch = root._patch(take)
