@@ -33,6 +33,7 @@ HOT = (
     *(ROOT / "server/core/state" / name for name in ("merge.py", "node.py", "root.py", "values.py")),
     *(ROOT / "server/runtime" / name for name in ("backoff.py", "committer.py", "inbox.py", "queue.py", "runner.py")),
     *(ROOT / "server/edge" / name for name in ("connection.py", "flood.py")),
+    *(ROOT / "server/edge/transport" / name for name in ("exchange.py", "picows_exchange.py")),
 )
 MANIFEST = Path("server/compiled.json")
 

@@ -21,6 +21,7 @@ from socket import SO_SNDBUF, SOL_SOCKET
 from typing import Final
 
 import structlog
+from mypy_extensions import mypyc_attr
 
 from contracts import limits
 from server.edge.transport.base import Endpoint
@@ -40,6 +41,7 @@ _NO_CLOSE_FRAME: Final = 1006
 _REASON_BYTES_MAX: Final = 123
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Exchange(ABC):
     """The `Wire` of an accepted socket; its transport feeds it what the peer's frames held."""
 

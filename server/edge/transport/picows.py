@@ -16,36 +16,28 @@ version is pinned and `tests/edge/transport/test_picows.py` holds what is relied
 
 import asyncio
 import logging
-from struct import Struct
 from typing import Any, Final
 
-from picows import WSAutoPingStrategy, WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest
+from picows import WSAutoPingStrategy, WSListener, WSUpgradeRequest
 from picows.picows import WSProtocol  # type: ignore[attr-defined]  # not exported, see above
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from contracts import limits
-from server.edge.transport.base import Accept, Endpoint
-from server.edge.transport.exchange import PROTOCOL_ERROR, Exchange
+from server.edge.transport.base import Accept
+from server.edge.transport.exchange import Exchange
 from server.edge.transport.handshake import Agreement
+from server.edge.transport.picows_exchange import PicowsExchange
 from server.edge.transport.upgrade import UpgradedSocket
-
-_CONTINUATION: Final = WSMsgType.CONTINUATION
-_TEXT: Final = WSMsgType.TEXT
-_BINARY: Final = WSMsgType.BINARY
-_PING: Final = WSMsgType.PING
-_CLOSE: Final = WSMsgType.CLOSE
 
 _REQUEST: Final = (
     "GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {}\r\n\r\n"
 )
-_NO_CODE: Final = 1005
-#: What picows copies, and so may be given.
-_COPIED_BYTES_MAX: Final = 8192
-#: A whole unmasked binary message, its length in 16 or in 64 bits (RFC 6455 section 5.2).
-_LONG: Final = Struct(">BBH")
-_LONGER: Final = Struct(">BBQ")
+#: Found once, and not for each read.
+_get_buffer: Final = WSProtocol.get_buffer
+_buffer_updated: Final = WSProtocol.buffer_updated
+_READ_BYTES_MAX: Final = limits.READ_BYTES_MAX
 
 
 class _PicowsLog(logging.LoggerAdapter[logging.Logger]):
@@ -60,70 +52,14 @@ class _PicowsLog(logging.LoggerAdapter[logging.Logger]):
 _LOG: Final = _PicowsLog(logging.getLogger("picows.server"), {})
 
 
-class PicowsExchange(Exchange, WSListener):
-    def __init__(self, endpoint: Endpoint, socket: asyncio.Transport) -> None:
-        super().__init__(endpoint, socket)
-        self._picows: WSTransport
+class _Listener(WSListener):
+    """Has picows call the exchange's methods, without a method of Python in between."""
 
-    def send(self, frame: bytes) -> None:
-        if not self.is_open:
-            return
-        if len(frame) <= _COPIED_BYTES_MAX:
-            self._picows.send(_BINARY, frame)
-        elif len(frame) < 1 << 16:
-            self._socket.write(_LONG.pack(0x82, 126, len(frame)) + frame)
-        else:
-            self._socket.write(_LONGER.pack(0x82, 127, len(frame)) + frame)
-
-    def ping(self) -> None:
-        if self.is_open:
-            self._picows.send_ping()
-
-    def _send_close(self, code: int, reason: bytes) -> None:
-        self._picows.send_close(code, reason)  # type: ignore[arg-type]  # any uint16 is taken
-
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        self._picows = transport
-        # It keeps both as long as the socket lives, a kilobyte of headers that nobody will read.
-        transport.request.headers.clear()
-        transport.response.headers.clear()
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.rsv1 or frame.rsv2 or frame.rsv3:
-            self.fail(PROTOCOL_ERROR, "reserved bit")
-            return
-        opcode = frame.msg_type
-        if opcode is _BINARY or opcode is _CONTINUATION or opcode is _TEXT:
-            self.fragment(opcode.value, frame.fin, frame.get_payload_as_bytes())
-        elif opcode is _CLOSE:
-            self._peer_close(frame.get_payload_as_bytes())
-        else:
-            if opcode is _PING and self.buffered_bytes() <= limits.PONG_BACKLOG_BYTES_MAX:
-                transport.send_pong(frame.get_payload_as_bytes())
-            self.alive()
-
-    def _peer_close(self, payload: bytes) -> None:
-        code = int.from_bytes(payload[:2]) if payload else _NO_CODE
-        if self.is_within_message() or (payload and not _may_be_sent(code)):
-            self.fail(PROTOCOL_ERROR, "close frame out of order or with a reserved code")
-            return
-        # If this is the answer to our own close frame, picows sends no second one.
-        if payload:
-            self._picows.send_close(code, payload[2:])  # type: ignore[arg-type]
-        else:
-            self._picows.send(_CLOSE, b"")
-        self.peer_closed(code)
-
-    def pause_writing(self) -> None:
-        self.choked()
-
-    def resume_writing(self) -> None:
-        self.drained()
-
-
-def _may_be_sent(code: int) -> bool:
-    """Of the codes that picows lets pass, those that may be in a close frame (RFC 6455 section 7.4)."""
-    return code not in (0, 1006) and code < 5000
+    def __init__(self, exchange: PicowsExchange) -> None:
+        self.on_ws_connected = exchange.connected  # type: ignore[method-assign]
+        self.on_ws_frame = exchange.frame  # type: ignore[method-assign]
+        self.pause_writing = exchange.choked  # type: ignore[method-assign]
+        self.resume_writing = exchange.drained  # type: ignore[method-assign]
 
 
 class PicowsSocket(UpgradedSocket, WSProtocol):  # type: ignore[misc]  # WSProtocol has no stub
@@ -150,7 +86,7 @@ class PicowsSocket(UpgradedSocket, WSProtocol):  # type: ignore[misc]  # WSProto
 
     def _listener(self, _request: WSUpgradeRequest) -> WSListener:
         assert isinstance(self._exchange, PicowsExchange)
-        return self._exchange
+        return _Listener(self._exchange)
 
     def _begin(self, agreement: Agreement, socket: asyncio.Transport) -> Exchange:
         self._exchange = PicowsExchange(agreement.endpoint, socket)
@@ -161,8 +97,8 @@ class PicowsSocket(UpgradedSocket, WSProtocol):  # type: ignore[misc]  # WSProto
         return self._exchange
 
     def get_buffer(self, size_hint: int) -> memoryview:
-        buffer: memoryview = WSProtocol.get_buffer(self, size_hint)
-        return buffer[: limits.READ_BYTES_MAX]
+        buffer: memoryview = _get_buffer(self, size_hint)
+        return buffer if len(buffer) <= _READ_BYTES_MAX else buffer[:_READ_BYTES_MAX]
 
     def buffer_updated(self, nbytes: int) -> None:
         exchange = self._exchange
@@ -170,7 +106,7 @@ class PicowsSocket(UpgradedSocket, WSProtocol):  # type: ignore[misc]  # WSProto
             return  # the upgrade was refused; the next read overwrites this one
         if not exchange.is_open:
             exchange.received_late(nbytes)
-        WSProtocol.buffer_updated(self, nbytes)
+        _buffer_updated(self, nbytes)
         if exchange.is_open and self.transport.is_close_frame_sent:
             exchange.failed(self.transport.close_handshake.sent.code)
 
