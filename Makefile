@@ -17,7 +17,8 @@ SOCKETIO := bench/peers/socketio/.venv/.packages
 
 PAGE_SOURCES := $(shell find server/web web-client-types -type f \
 	-not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
-COMPILED_SOURCES := $(wildcard server/core/*.py server/core/*/*.py server/runtime/*.py server/edge/*.py)
+COMPILED_SOURCES := $(wildcard server/core/*.py server/core/*/*.py server/runtime/*.py server/ops/*.py \
+	server/edge/*.py server/edge/transport/*.py)
 FAST_TESTS := $(wildcard tests/architecture tests/contracts tests/core tests/rooms tests/runtime)
 COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header

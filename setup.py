@@ -21,6 +21,7 @@ ROOT = Path(__file__).parent
 #: Of the core: what holds structs that are read back from bytes or have class variables, of which mypyc makes fields
 #: without types, and what is seldom needed.
 PYTHON = ("__init__.py", "event_record.py", "membership.py", "primitives.py", "recovery.py", "rules.py")
+RUNTIME = ("admission.py", "backoff.py", "committer.py", "inbox.py", "queue.py", "runner.py")
 #: All that a message passes between its socket and its journal entry, and back, but for the classes that games derive
 #: from and that the socket libraries ask for.
 HOT = (
@@ -31,7 +32,8 @@ HOT = (
         if path.name not in PYTHON
     ),
     *(ROOT / "server/core/state" / name for name in ("merge.py", "node.py", "root.py", "values.py")),
-    *(ROOT / "server/runtime" / name for name in ("backoff.py", "committer.py", "inbox.py", "queue.py", "runner.py")),
+    *(ROOT / "server/runtime" / name for name in RUNTIME),
+    *(ROOT / "server/ops" / name for name in ("metrics.py", "series.py")),
     *(ROOT / "server/edge" / name for name in ("connection.py", "flood.py")),
     *(ROOT / "server/edge/transport" / name for name in ("exchange.py", "picows_exchange.py")),
 )

@@ -99,13 +99,16 @@ class Metrics:
 
     def _tally(self, name: str, meaning: str, *labels: str) -> Tally:
         tally = Tally(name, meaning, labels)
-        self._registry.register(tally)
+        self._register(tally)
         return tally
 
     def _distribution(self, name: str, meaning: str, bounds: tuple[float, ...]) -> Distribution:
         distribution = Distribution(name, meaning, bounds)
-        self._registry.register(distribution)
+        self._register(distribution)
         return distribution
+
+    def _register(self, series: Tally | Distribution) -> None:
+        self._registry.register(series)  # all it asks of a collector is `collect`
 
     def _gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
         return Gauge(name, meaning, labels, registry=self._registry)

@@ -23,15 +23,15 @@ import msgspec
 import structlog
 
 from contracts import limits
-from contracts.codes import CloseCode, RejectCode
+from contracts.codes import CloseCode
 from server.core.faults import Fault, Fenced, Unavailable
 from server.core.identifiers import is_id, new_id
 from server.core.journal import Entry
-from server.core.reject import Reject
-from server.core.room import DEGRADED, Room
+from server.core.room import Room
 from server.ops.metrics import Metrics
 from server.rooms.base import Room as Rules
 from server.runtime.activation import Activation
+from server.runtime.admission import Admission
 from server.runtime.archive import Archive
 from server.runtime.clock import Clock
 from server.runtime.committer import Committer, Journaled, Lane
@@ -53,9 +53,6 @@ SWEEP_S = 0.25
 #: Rooms released at once in a drain.
 RELEASES_AT_ONCE = 4
 
-DRAINING = Reject(RejectCode.TERMINATING, "the server is shutting down; you will be reconnected")
-OVERLOADED = Reject(RejectCode.OVERLOADED, "the server is behind with its writes; try again in a moment")
-
 
 class Node:
     def __init__(
@@ -72,7 +69,6 @@ class Node:
         reports: Reports,
     ) -> None:
         self.games = games
-        self.is_draining = False
         self.publisher = publisher
         self._identity = identity
         self._stores = stores
@@ -85,6 +81,7 @@ class Node:
         self._committer = Committer(
             self._flush, self._settle, terms.durability_budget_s, self._fenced, reports.committed, reports.failed
         )
+        self._admission = Admission(self._committer, terms.pending_actions_max)
         self._activation = Activation(games, stores, terms.room, clock, random)
         self._archive = Archive(identity, stores, tasks, self._fenced)
         self._rooms: dict[str, RoomRunner] = {}
@@ -102,7 +99,7 @@ class Node:
             self._fenced,
         )
         self._upkeep = Upkeep(
-            refusal=self._refusal,
+            refusal=self._admission.refusal,
             seats_changed=self._seats_changed,
             look_up=self._archive.look_up,
             recall=Recalls(stores.journal, tasks, clock).begin,
@@ -126,6 +123,10 @@ class Node:
     def is_lease_held(self) -> bool:
         return self._identity.is_lease_held
 
+    @property
+    def is_draining(self) -> bool:
+        return self._admission.is_draining
+
     # -- the node's life ------------------------------------------------------------------------------------------
 
     async def start(self, home: str | None, address: str) -> None:
@@ -142,7 +143,7 @@ class Node:
 
     async def drain(self, close: CloseCode, reason: str) -> None:
         """Stop taking, finish, snapshot, hand over, close; in that order."""
-        self.is_draining = True
+        self._admission.is_draining = True
         limiter = asyncio.Semaphore(RELEASES_AT_ONCE)
 
         async def release(room_id: str) -> None:
@@ -321,14 +322,6 @@ class Node:
         """Before a session comes here. Raises NodeFull."""
         if sum(len(runner.room.seats) for runner in self._rooms.values()) >= self._terms.sessions_max:
             raise NodeFull(f"this node holds {self._terms.sessions_max} sessions")
-
-    def _refusal(self, unsubmitted: int) -> Reject | None:
-        """Why no intent is taken now, beside so many entries of the room's."""
-        if self.is_draining:
-            return DRAINING
-        if self._committer.is_failing:
-            return DEGRADED
-        return OVERLOADED if self._committer.pending + unsubmitted >= self._terms.pending_actions_max else None
 
     # -- writes, and doubts about them --------------------------------------------------------------------------------
 

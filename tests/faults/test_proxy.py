@@ -7,12 +7,18 @@ from typing import NamedTuple
 import asyncpg
 import pytest
 
+from server.core.faults import OutcomeUnknown, Poisoned
+from server.core.journal import Entry
 from server.embedded import Urls
+from server.storage import migrations
+from server.storage.database import Database
+from server.storage.journal import Journal
+from server.storage.nodes import Nodes
 from server.tools.chaos.flushes import Action, Flushes, Point
 from server.tools.chaos.proxy import Proxy, proxy_before, through
 
-INSERT = "INSERT INTO actions (room_id, room_seq) SELECT * FROM unnest($1::text[], $2::bigint[])"
 ACTIONS = [Action("room", 1), Action("room", 2), Action("other", 2**40)]
+NODE = "node"
 
 
 @pytest.fixture
@@ -119,73 +125,72 @@ async def flushes(committed: list[Action]) -> Flushes:
 
 
 @pytest.fixture
-async def server(databases: Urls, flushes: Flushes) -> AsyncIterator[asyncpg.Connection]:
-    """What a node is to PostgreSQL; behind a proxy that knows flushes."""
-    async with proxy_before(databases.database_url, flushes.tap) as proxy:
-        connection = await asyncpg.connect(through(databases.database_url, proxy))
-        await connection.execute(
-            "CREATE TABLE actions (room_id text, room_seq bigint, PRIMARY KEY (room_id, room_seq))"
-        )
-        yield connection
-        connection.terminate()
+async def journal(databases: Urls, flushes: Flushes) -> AsyncIterator[Journal]:
+    """A node's, behind a proxy that knows flushes."""
+    await migrations.up(databases.database_url)
+    async with (
+        proxy_before(databases.database_url, flushes.tap) as proxy,
+        Database(through(databases.database_url, proxy), NODE) as database,
+    ):
+        await Nodes(database).register(NODE, "home", "127.0.0.1:1", 60.0)
+        yield Journal(database)
 
 
 @pytest.fixture
-async def witness(server: asyncpg.Connection, databases: Urls) -> AsyncIterator[asyncpg.Connection]:
+async def witness(journal: Journal, databases: Urls) -> AsyncIterator[asyncpg.Connection]:
     """Asks PostgreSQL itself."""
     connection = await asyncpg.connect(databases.database_url)
     yield connection
     await connection.close()
 
 
-def flushed(server: asyncpg.Connection) -> asyncio.Future[object]:
-    return asyncio.ensure_future(
-        server.execute(INSERT, [action.room for action in ACTIONS], [action.room_seq for action in ACTIONS])
-    )
+def flushed(journal: Journal) -> asyncio.Future[None]:
+    entries = [Entry(action.room, action.room_seq, 1, "intent.add", 0) for action in ACTIONS]
+    return asyncio.ensure_future(journal.flush(NODE, entries))
 
 
-async def test_a_commit_is_told_with_all_its_actions(server: asyncpg.Connection, committed: list[Action]) -> None:
-    await flushed(server)
+async def test_a_commit_is_told_with_all_its_actions(journal: Journal, committed: list[Action]) -> None:
+    await flushed(journal)
     assert ACTIONS == committed
 
 
-async def test_what_postgresql_refuses_is_no_commit(server: asyncpg.Connection, committed: list[Action]) -> None:
-    await flushed(server)
-    with pytest.raises(asyncpg.UniqueViolationError):
-        await flushed(server)
+async def test_what_postgresql_refuses_is_no_commit(journal: Journal, committed: list[Action]) -> None:
+    await flushed(journal)
+    with pytest.raises(Poisoned):
+        await flushed(journal)
     assert ACTIONS == committed
 
 
 async def test_a_lost_request_never_reaches_postgresql(
-    server: asyncpg.Connection, witness: asyncpg.Connection, flushes: Flushes, committed: list[Action]
+    journal: Journal, witness: asyncpg.Connection, flushes: Flushes, committed: list[Action]
 ) -> None:
     trap = flushes.trap(Point.REQUEST)
-    flush = flushed(server)
+    flush = flushed(journal)
     assert ACTIONS == await trap.caught()
     trap.lose()
-    with pytest.raises((asyncpg.ConnectionDoesNotExistError, ConnectionError)):
+    with pytest.raises(OutcomeUnknown):
         await flush
     assert 0 == await witness.fetchval("SELECT count(*) FROM actions")
     assert [] == committed
 
 
 async def test_a_lost_reply_is_of_a_flush_that_is_done(
-    server: asyncpg.Connection, witness: asyncpg.Connection, flushes: Flushes
+    journal: Journal, witness: asyncpg.Connection, flushes: Flushes
 ) -> None:
     trap = flushes.trap(Point.REPLY)
-    flush = flushed(server)
+    flush = flushed(journal)
     await trap.caught()
     assert 3 == await witness.fetchval("SELECT count(*) FROM actions")
     assert not flush.done()
     trap.lose()
-    with pytest.raises((asyncpg.ConnectionDoesNotExistError, ConnectionError)):
+    with pytest.raises(OutcomeUnknown):
         await flush
 
 
-async def test_a_held_reply_comes_when_it_is_passed_on(server: asyncpg.Connection, flushes: Flushes) -> None:
+async def test_a_held_reply_comes_when_it_is_passed_on(journal: Journal, flushes: Flushes) -> None:
     trap = flushes.trap(Point.REPLY)
-    flush = flushed(server)
+    flush = flushed(journal)
     await trap.caught()
     assert not flush.done()
     trap.pass_on()
-    assert "INSERT 0 3" == await flush
+    await flush

@@ -3,13 +3,14 @@ Flushes on PostgreSQL's wire: which actions go up, and when the server is told t
 
     startup --> Parse (names the statement) --> Bind (its actions), Execute, Sync --> CommandComplete, ReadyForQuery
 
-Source: PostgreSQL's documentation, chapter "Frontend/Backend Protocol", message formats. A flush is a statement that
-inserts into `actions`; its first array of texts are the rooms, its first array of bigints the roomSeqs.
+Source: PostgreSQL's documentation, chapter "Frontend/Backend Protocol", message formats, and what `array_send` and
+`record_send` write. A flush is a statement that inserts into `actions`; its second parameter is an array of rows, each
+of which begins with the room and its roomSeq.
 """
 
 import asyncio
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 
 import msgspec
@@ -17,7 +18,6 @@ import msgspec
 from server.tools.chaos.proxy import Cut
 
 _FLUSH = b"INSERT INTO actions"
-_TEXT, _BIGINT = 25, 20
 #: Codes of the frames that a client may send before its startup packet; none of those has a type byte.
 _SSL_REQUEST, _GSS_REQUEST, _CANCEL_REQUEST = 80877103, 80877104, 80877102
 
@@ -173,37 +173,22 @@ class _Frames:
 def _actions_of(bound: bytes) -> list[Action]:
     """The actions in a Bind message, from its parameters' formats on."""
     (format_count,) = struct.unpack_from("!H", bound)
-    offset = 2 + 2 * format_count
-    (count,) = struct.unpack_from("!H", bound, offset)
-    offset += 2
-    rooms: list[bytes] = []
-    room_seqs: list[bytes] = []
-    for _ in range(count):
-        (length,) = struct.unpack_from("!i", bound, offset)
+    parameters = _values(bound, 2 + 2 * format_count + 2)
+    next(parameters)  # the node's id
+    rows = next(parameters)
+    # Behind five words of the array, and one of each row, the number of its columns.
+    return [_action_of(_values(row, 4, is_row=True)) for row in _values(rows, 20)]
+
+
+def _action_of(columns: Iterator[bytes]) -> Action:
+    return Action(next(columns).decode(), int.from_bytes(next(columns)))
+
+
+def _values(packed: bytes, offset: int, *, is_row: bool = False) -> Iterator[bytes]:
+    """What stands from `offset` on, each behind its length; in a row also behind its type."""
+    while offset < len(packed):
+        offset += 4 if is_row else 0
+        (length,) = struct.unpack_from("!i", packed, offset)
         offset += 4
-        if length < 0:
-            continue
-        value = bound[offset : offset + length]
-        offset += length
-        element = struct.unpack_from("!I", value, 8)[0] if length >= 12 else 0
-        if element == _TEXT and not rooms:
-            rooms = _elements(value)
-        elif element == _BIGINT and not room_seqs:
-            room_seqs = _elements(value)
-        if rooms and room_seqs:
-            break
-    return [Action(room.decode(), int.from_bytes(room_seq)) for room, room_seq in zip(rooms, room_seqs, strict=True)]
-
-
-def _elements(array: bytes) -> list[bytes]:
-    """Of a binary array of one dimension without nulls: 5 words, then each element behind its length."""
-    (dimensions,) = struct.unpack_from("!I", array)
-    if dimensions != 1:
-        return []
-    (count,) = struct.unpack_from("!I", array, 12)
-    offset, found = 20, []
-    for _ in range(count):
-        (length,) = struct.unpack_from("!I", array, offset)
-        found.append(array[offset + 4 : offset + 4 + length])
-        offset += 4 + length
-    return found
+        yield packed[offset : offset + max(0, length)]
+        offset += max(0, length)

@@ -26,7 +26,7 @@ from server.tools import http
 from server.tools.chaos.checker import Violation, check
 from server.tools.chaos.databases import Databases, Valkey, ends_of, epoch_of, read_rows
 from server.tools.chaos.flushes import Action, Flushes
-from server.tools.chaos.history import Committed, History, Rested, Unknown, digest
+from server.tools.chaos.history import Acked, Committed, History, Rested, Unknown, digest
 from server.tools.chaos.node import Node
 from server.tools.chaos.player import Player
 from server.tools.chaos.proxy import Proxy, proxy_before, through
@@ -301,6 +301,9 @@ class Stage:
                 self.history.add(Unknown(room=player.room_id, session=player.session_id, seq=seq))
         # In this order: what was seen by now is in the rows, and what comes now is of no interest.
         records = list(self.history.records)
+        kinds = set(map(type, records))
+        if Acked in kinds and Committed not in kinds:
+            raise Broken("something was acked, and the proxy before PostgreSQL saw no commit: it can't read a flush")
         return check(records, await read_rows(self.urls.database_url))
 
 
