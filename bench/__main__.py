@@ -48,23 +48,27 @@ def main() -> int:
     try:
         peers = peers_of(given.peers)
         require(peers)
-        found = compare(PARTS if "all" in given.parts else given.parts, peers, options_of(given))
+        found, is_whole = compare(PARTS if "all" in given.parts else given.parts, peers, options_of(given))
     except (NotInstalled, EmbeddedFailed, ValueError) as problem:
         print(f"bench: {problem}", file=sys.stderr)
         return ExitCode.USAGE
     except KeyboardInterrupt:
-        print("\nbench: ended; all that it started is stopped", file=sys.stderr)
+        print("\nbench: ended before anything was found", file=sys.stderr)
         return ExitCode.INTERRUPTED
     tables.show(found)
     if given.json:
         given.json.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
     if given.report:
         given.report.write_text(render(found))
+    if not is_whole:
+        return ExitCode.INTERRUPTED
     return ExitCode.PROBLEM if found.problems else ExitCode.OK
 
 
-def compare(names: Sequence[str], peers: Sequence[Subject], options: Options) -> Comparison:
-    """Do these parts, and tell of them on stderr. Raises EmbeddedFailed, and what no step expects."""
+def compare(names: Sequence[str], peers: Sequence[Subject], options: Options) -> tuple[Comparison, bool]:
+    """Do these parts, and tell of them on stderr; False if a Ctrl-C ended it before all was done.
+
+    Raises EmbeddedFailed, and what no step expects."""
     places = choose()
     found = Comparison(options=options, machine=machine.facts(), places=str(places), is_compiled=is_compiled)
     begun = time.monotonic()
@@ -74,17 +78,23 @@ def compare(names: Sequence[str], peers: Sequence[Subject], options: Options) ->
         takes_s = sum(step.takes_s for _, step in steps)
         print(f"{len(steps)} steps, about {minutes(takes_s)}; {places}; Ctrl-C stops all", file=sys.stderr)
         progress = Progress(len(steps), takes_s)
-        for name, step in steps:
-            progress.begin(f"{name}: {step.text}")
-            try:
-                outcome = step.act()
-            except SPOILED as problem:
-                outcome = "FAILED"
-                found.problems.append(f"{name}: {step.text}: {problem}")
-            progress.end(outcome, step.takes_s)
+        done = 0
+        try:
+            for name, step in steps:
+                progress.begin(f"{name}: {step.text}")
+                try:
+                    outcome = step.act()
+                except SPOILED as problem:
+                    outcome = "FAILED"
+                    found.problems.append(f"{name}: {step.text}: {problem}")
+                progress.end(outcome, step.takes_s)
+                done += 1
+        except KeyboardInterrupt:
+            print("\nbench: ended; this is what was found by then", file=sys.stderr)
+            found.problems.append(f"ended after {done} of {len(steps)} steps")
     found.seconds = round(time.monotonic() - begun, 1)
     found.problems += [f"{run.subject}, {run.load}: {problem}" for run in found.runs() for problem in run.problems]
-    return found
+    return found, done == len(steps)
 
 
 def _parts(names: Sequence[str], stage: Stage, peers: Sequence[Subject], found: Comparison) -> list[tuple[str, Part]]:
