@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent
 #: Of the core: what holds structs that are read back from bytes or have class variables, of which mypyc makes fields
 #: without types, and what is seldom needed.
 PYTHON = ("__init__.py", "event_record.py", "membership.py", "primitives.py", "recovery.py", "rules.py")
-RUNTIME = ("admission.py", "backoff.py", "committer.py", "inbox.py", "queue.py", "runner.py")
+RUNTIME = ("admission.py", "backoff.py", "clock.py", "committer.py", "inbox.py", "queue.py", "runner.py")
 #: All that a message passes between its socket and its journal entry, and back, but for the classes that games derive
 #: from and that the socket libraries ask for.
 HOT = (

@@ -7,9 +7,9 @@ values and checks them. Whatever begins otherwise or is not valid takes the long
 `reading`), which alone says what is wrong: this is its shortcut, and leads where it leads.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import combinations
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import inspect
@@ -33,22 +33,21 @@ _SCALARS: Final = (
 class Form:
     """One way to send an intent: with these of its fields."""
 
-    __slots__ = ("_array", "_decode", "_intent", "_names", "head")
+    __slots__ = ("_array", "_decode", "_make", "head")
 
     def __init__(self, intent: type[Intent], fields: tuple[msgspec.structs.FieldInfo, ...]) -> None:
         #: All before the values.
         self.head = header(intent.TYPE) + record_head([field.encode_name for field in fields])
-        self._names = tuple(field.name for field in fields)
         self._array = bytes((0x90 | len(fields),))
         self._decode = msgspec.msgpack.Decoder(tuple[tuple(field.type for field in fields)]).decode  # type: ignore[misc]
-        self._intent = intent
+        self._make = _maker_of(intent, [field.name for field in fields])
 
     def read(self, frame: bytes) -> Intent | None:
         values = frame[len(self.head) :]
         if FIRST_ID in values:
             return None  # perhaps a record's id, which is no number
         try:
-            return self._intent(**dict(zip(self._names, self._decode(self._array + values), strict=True)))
+            return self._make(self._decode(self._array + values))
         except ValueError:  # msgspec's are such, and those of an intent's own checks
             return None
 
@@ -67,6 +66,13 @@ class Forms:
                 if frame.startswith(form.head):
                     return form.read(frame)
         return None
+
+
+def _maker_of(intent: type[Intent], names: list[str]) -> Callable[[tuple[Any, ...]], Intent]:
+    """Makes the intent of its values. Keywords that stand in the source pass without a dict: 0.2 instead of 0.9 us."""
+    keywords = ", ".join(f"{name}=values[{place}]" for place, name in enumerate(names))
+    make: Callable[[tuple[Any, ...]], Intent] = eval(f"lambda values: intent({keywords})", {"intent": intent})  # noqa: S307  # names of fields
+    return make
 
 
 def _forms_of(intent: type[Intent]) -> Iterator[Form]:

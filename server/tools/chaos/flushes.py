@@ -69,6 +69,8 @@ class Flushes:
     def __init__(self, on_commit: Callable[[Action], None]) -> None:
         """`on_commit` is told of each action when PostgreSQL says that it is durable, before any server hears it."""
         self.on_commit = on_commit
+        #: Whether any connection has come through the proxy.
+        self.are_tapped = False
         self._trap: Trap | None = None
 
     def trap(self, point: Point) -> Trap:
@@ -85,6 +87,7 @@ class Flushes:
 
     def tap(self) -> "FlushTap":
         """For one connection."""
+        self.are_tapped = True
         return FlushTap(self)
 
 

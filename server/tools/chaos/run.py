@@ -103,6 +103,7 @@ async def _what_broke(scenario: Scenario, stage: Stage) -> list[str]:
     except Exception:
         broken.append(f"the harness itself failed:\n{traceback.format_exc()}")
     broken += stage.unexpected_ends()
+    broken += stage.blindness()
     # Also of a run that broke off: what is lost is worse than what is late.
     await stage.postgres.heal()
     violations = await stage.verdict()
