@@ -15,6 +15,7 @@ What this doesn't do: retry. Whether a failed call may be repeated is the runtim
 """
 
 import asyncio
+import time
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -179,14 +180,14 @@ class Link:
         """The rows of a named statement, and its command tag ("INSERT 0 20").
 
         Raises Unavailable, OutcomeUnknown (only if it `writes`), Poisoned. If cancelled, the outcome is unknown too."""
-        is_sent = False
+        is_sent, ends_at = False, time.monotonic() + self._timeout_s
         try:
-            async with asyncio.timeout(self._timeout_s):
-                # Prepared apart, so that a connection that turns out to be dead here was surely not sent the statement.
-                prepared = await self._prepare(statement)
-                is_sent = writes
-                rows = await prepared.fetch(*args)
-                return list(rows), prepared.get_statusmsg()
+            # Prepared apart, so that a connection that turns out to be dead here was surely not sent the statement.
+            prepared = await self._prepare(statement)
+            is_sent = writes
+            # asyncpg arms a timer of its own in any case; `asyncio.timeout` besides took 6 to 10 us of each flush.
+            rows = await prepared.fetch(*args, timeout=ends_at - time.monotonic())
+            return rows, prepared.get_statusmsg()
         except VendorError as error:
             fault = classify(error, sent=is_sent)
             if not isinstance(fault, Poisoned):
@@ -204,12 +205,15 @@ class Link:
         self._prepared = {}
 
     async def _prepare(self, statement: str) -> Any:
-        if self._connection is None or self._connection.is_closed():
+        if self._connection is not None and self._connection.is_closed():
             self.cut()
-            self._connection = await self._database.connect(self._timeout_s, self._lock_wait_s)
-        if statement not in self._prepared:
-            self._prepared[statement] = await self._connection.prepare(self._database.statements[statement])
-        return self._prepared[statement]
+        if (prepared := self._prepared.get(statement)) is not None:
+            return prepared
+        async with asyncio.timeout(self._timeout_s):
+            if self._connection is None:
+                self._connection = await self._database.connect(self._timeout_s, self._lock_wait_s)
+            prepared = self._prepared[statement] = await self._connection.prepare(self._database.statements[statement])
+            return prepared
 
 
 async def _keep_as_it_is(connection: object) -> None:

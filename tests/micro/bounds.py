@@ -23,6 +23,6 @@ BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "welcome": (34683.0, 2481.0),
     "snapshot": (38730.0, 2928.0),
     "activation": (779.0, 54.0),
-    "flush of 20": (50.8, 1.9),
-    "flush of 100": (43.8, 1.2),
+    "flush of 20": (46.8, 1.6),
+    "flush of 100": (41.4, 1.2),
 }

@@ -140,6 +140,22 @@ async def test_on_a_stalled_link_a_flush_ends_at_its_timeout_with_an_unknown_out
     await journal.flush(ME, [entry(2)])
 
 
+async def test_a_statement_has_only_the_time_that_connecting_has_left_it(
+    proxy: tuple[Proxy, Database], holder: asyncpg.Connection
+) -> None:
+    """By the server's clock it would have 0.75 s of its own."""
+    link, database = proxy
+    async with holder.transaction():
+        await holder.fetch("SELECT FROM nodes FOR UPDATE")
+        link.stall()
+        patient = database.link(timeout_s=1.0, lock_wait_s=5.0)
+        flush = asyncio.create_task(patient.run("flush", ME, [entry(1).row()], writes=True))
+        await asyncio.wait([flush], timeout=0.5)
+        link.let_go()
+        with pytest.raises(OutcomeUnknown):
+            await flush
+
+
 async def test_a_flush_that_waits_too_long_for_a_lock_surely_did_not_happen(
     database: Database, nodes: Nodes, holder: asyncpg.Connection
 ) -> None:

@@ -1,12 +1,14 @@
 """What the picows transport relies on beyond picows' documented interface, in the one version that is allowed."""
 
+import gc
 import importlib.metadata
+import weakref
 
 import picows.picows
 import pytest
 
 from contracts import limits
-from tests.edge.transport.conftest import Recorder, running
+from tests.edge.transport.conftest import Recorder, running, until
 from tests.edge.transport.raw_client import BINARY, Client, frame
 
 
@@ -39,3 +41,25 @@ async def test_its_read_buffer_stays_small_under_a_flood() -> None:
         assert len(picows.picows.WSProtocol.get_buffer(socket, -1)) < 2 * limits.MESSAGE_BYTES_MAX
         client.cut()
         assert await endpoint.heard() == ("closed", 1006)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_socket_that_is_gone_leaves_nothing_to_the_garbage_collector() -> None:
+    """Which looks seldom (`runtime/garbage.py`), and whose pauses everybody waits for."""
+    endpoint = Recorder()
+    async with running("picows", lambda _: endpoint) as server:
+        client = await Client.dial(server.port)
+        await client.upgrade()
+        assert await endpoint.heard() == ("opened",)
+        (socket,) = server.sockets
+        gone = weakref.ref(socket)
+        del socket
+        gc.collect()
+        gc.disable()
+        try:
+            client.cut()
+            assert await endpoint.heard() == ("closed", 1006)
+            del endpoint.wire
+            await until(lambda: gone() is None)
+        finally:
+            gc.enable()
