@@ -106,7 +106,8 @@ class Table:
 
 def stands() -> int:
     gc.collect()
-    return sum(isinstance(each, Stand) for each in gc.get_objects())
+    # By `type`: a weak proxy among them would be asked for its referent's class, and that may be gone.
+    return sum(type(each) is Stand for each in gc.get_objects())
 
 
 def read_sent(frame: bytes) -> tuple[Any, Any]:
