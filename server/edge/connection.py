@@ -104,8 +104,6 @@ class Connection(Link):
             return
         if self.stage is _OPENED:
             self._before_join(frame)
-        elif frame[:1] == _PING_BYTE:
-            self.send(frames.PONG)  # it measures the way, and not the room's turns
         elif self._runner is not None:
             self._runner.inbox.put(self, frame, now_ms)
 
@@ -227,6 +225,9 @@ class Connection(Link):
                 self._act(runner, parsed.type, parsed.payload, parsed.id, now_ms)
             elif isinstance(parsed, BytesMessage):
                 self._unreadable(runner, f"type: {parsed.type!r} is not a message of bytes here")
+            elif parsed is Signal.PING:
+                runner.settle()  # what is said to earlier frames goes first
+                self.send(frames.PONG)
             elif parsed is Signal.LEAVE:
                 self._leave(runner)
         except Malformed as problem:
@@ -262,5 +263,4 @@ class Connection(Link):
 
 
 _JOIN_BYTE = bytes((frames.Opcode.JOIN_ROOM,))
-_PING_BYTE = bytes((frames.Opcode.PING,))
 _OPENED = Stage.OPENED  # looked up once: an enum's members are slow to find

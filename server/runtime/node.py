@@ -278,8 +278,10 @@ class Node:
 
     async def _release(self, runner: RoomRunner, close: CloseCode, reason: str) -> None:
         """Give the room up, all of it durable, with a snapshot if its state is that. Under its lock. Raises a Fault."""
+        runner.take_in()
         while not runner.is_durable:
             await runner.durable()
+            runner.take_in()
         # No await from there to here: nothing of the room is in flight, and from now on it takes nothing.
         room = runner.room
         self._remove(runner)

@@ -138,7 +138,7 @@ class RoomRunner:
         if self.inbox:
             self.inbox.hand_out()
             if not self.is_over:
-                self._settle()
+                self.settle()
 
     def step(self, call: Callable[[Room], T]) -> T:
         """Give the room one input, after the frames that came before it; what it leaves behind is journaled and
@@ -188,7 +188,7 @@ class RoomRunner:
         if self.takes_input:
             self.room.sweep(self._clock(), self.random)
             if not self.room.is_settled:
-                self._settle()
+                self.settle()
 
     @property
     def takes_input(self) -> bool:
@@ -211,10 +211,11 @@ class RoomRunner:
     def _step(self, call: Callable[[Room], T]) -> T:
         assert not self.is_over, "a released room has another owner"
         result = call(self.room)
-        self._settle()
+        self.settle()
         return result
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """What the room has left behind is journaled and performed."""
         room = self.room
         entries = room.take_entries()
         if entries:

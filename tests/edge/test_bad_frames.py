@@ -80,6 +80,13 @@ async def test_it_is_ignored(client: Client, frame: bytes | str) -> None:
     await plays_on(player)
 
 
+async def test_a_ping_is_answered_after_what_came_before_it(client: Client) -> None:
+    player = await client.join("counter")
+    before = len(await player.silent())
+    await player.send("intent.add", {"seq": 5, "amount": 1})
+    assert [heard.type for heard in (await player.silent())[before:]] == ["event.reject", "pong"]
+
+
 @pytest.mark.parametrize("message_type", ["intent.fly", "event.ack", "intent.move", "__proto__", 7, -3, "ü", "session"])
 async def test_a_message_of_another_type_is_rejected_without_a_number(client: Client, message_type: str | int) -> None:
     player = await client.join("counter")

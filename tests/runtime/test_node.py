@@ -14,7 +14,7 @@ from server.runtime.runner import RoomRunner
 from server.runtime.terms import NodeFull
 from server.storage.rooms import OwnedBy
 from tests.games import Duet
-from tests.runtime.parts import Station, add, seat, station, until
+from tests.runtime.parts import Station, add, seat, send_add, station, until
 
 
 @pytest.fixture
@@ -208,6 +208,17 @@ async def test_a_drain_releases_every_room_also_those_on_their_way(here: Station
     assert (here.ends, here.crashes) == ([], [])
     async with station(urls) as there:
         assert (await there.runner(played.room.room_id)).room.rules.state.total == 4
+
+
+async def test_what_waits_for_its_turn_when_a_drain_begins_is_answered(here: Station) -> None:
+    runner = await here.node.create("duet", {})
+    link = seat(runner, "s")
+    add(runner, link, 1)
+    await runner.durable()
+    send_add(runner, link, 2)  # just after a flush, so the room's turn is some milliseconds away
+    await here.node.drain(CloseCode.MAY_RECONNECT, "drain")
+    assert [(reject["seq"], reject["code"]) for reject in link.of("event.reject")] == [(2, "terminating")]
+    assert link.closed == (4010, "drain")
 
 
 async def test_a_fenced_node_is_told_of_its_end(here: Station) -> None:
