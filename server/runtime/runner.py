@@ -135,7 +135,7 @@ class RoomRunner:
     @_contained
     def take_in(self) -> None:
         """The room's turn: all frames that wait for it."""
-        if self.inbox:
+        if self.inbox and not self.is_over:
             self.inbox.hand_out()
             if not self.is_over:
                 self.settle()
